@@ -1,0 +1,188 @@
+package nbd
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// closeTimeout bounds how long Close waits for the replies under way.
+const closeTimeout = 5 * time.Second
+
+// receiveBuffer is the size of the receive buffer in bytes: four TLS records.
+const receiveBuffer = 64 << 10
+
+// A Disk is an open export: the transmission phase of a connection. Its
+// methods are safe for many goroutines at once, and many requests are under
+// way together.
+//
+// Any byte range may be read or written; the server's block sizes are this
+// package's business. Two writes that overlap are sent one after the other, in
+// no promised order.
+//
+// Cancelling a context gives up waiting, at once: the buffer is the caller's
+// again. A cancelled write may or may not happen.
+//
+// Two goroutines serve a Disk. receive owns the receiving side, and the one
+// teardown: it gives every waiter the first cause. send owns the sending side.
+type Disk struct {
+	info       ExportInfo
+	tls        *tls.ConnectionState
+	readOnly   bool
+	structured bool
+	piece      int64 // bytes of one request at most
+
+	raw, conn net.Conn
+	r         *bufio.Reader
+
+	budget *budget    // bytes in flight
+	writes *rangeLock // ranges with a write under way
+
+	mu      sync.Mutex
+	pending map[uint64]*request // by cookie, until the reply has arrived
+	queue   []*request          // not yet sent
+	cookie  uint64
+	parting error // set once no more requests are taken; the cause that Wait tells
+	cause   error // why the connection is going down, the first one
+	wake    chan struct{}
+
+	ended chan struct{} // closed by the teardown
+	loops sync.WaitGroup
+}
+
+func newDisk(c *Client, info *ExportInfo) *Disk {
+	d := &Disk{
+		info: *info, tls: c.tls, structured: c.structured,
+		readOnly: info.ReadOnly() || c.cfg.ReadOnly,
+		piece:    pieceSize(info.BlockSize, c.cfg.maxInFlight()),
+		raw:      c.raw, conn: c.conn, r: bufio.NewReaderSize(c.conn, receiveBuffer),
+		budget: newBudget(c.cfg.maxInFlight()), writes: newRangeLock(),
+		pending: map[uint64]*request{},
+		wake:    make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	d.loops.Go(d.receive)
+	d.loops.Go(d.send)
+	return d
+}
+
+// Info returns what the server told of the export.
+func (d *Disk) Info() *ExportInfo {
+	info := d.info
+	return &info
+}
+
+// TLS returns the facts of the TLS session, or nil without TLS.
+func (d *Disk) TLS() *tls.ConnectionState { return d.tls }
+
+// ReadOnly tells whether writes are refused, by the export or by Config.ReadOnly.
+func (d *Disk) ReadOnly() bool { return d.readOnly }
+
+// Read fills p from the byte offset off. It is all or an error: an *OpError
+// from the server, ErrOutOfRange, the context's error, or why the connection
+// ended. After an error the contents of p are undefined.
+func (d *Disk) Read(ctx context.Context, p []byte, off int64) error {
+	spans, err := d.split("read", off, len(p))
+	if err != nil {
+		return err
+	}
+	return d.inFlight(ctx, spans, func(s span) (*request, error) {
+		return readRequest(s, p), nil
+	})
+}
+
+// Write stores p at the byte offset off. FlagFUA asks that it be durable on
+// return; where the server has no FUA a Flush does it. p is copied. Besides
+// the errors of Read: ErrReadOnly.
+func (d *Disk) Write(ctx context.Context, p []byte, off int64, f Flags) error {
+	if d.readOnly {
+		return fmt.Errorf("%w (export %q)", ErrReadOnly, d.info.Name)
+	}
+	if f&^FlagFUA != 0 {
+		return fmt.Errorf("nbd: write: unknown flags %#x: %w", f, EINVAL)
+	}
+	spans, err := d.split("write", off, len(p))
+	if err != nil {
+		return err
+	}
+	sendFUA := f & FlagFUA
+	if d.info.Flags&FlagSendFUA == 0 {
+		sendFUA = 0
+	}
+	err = d.inFlight(ctx, spans, func(s span) (*request, error) {
+		return d.writeRequest(ctx, s, p, sendFUA)
+	})
+	if err == nil && sendFUA != f&FlagFUA {
+		err = d.Flush(ctx)
+	}
+	return err
+}
+
+// Flush makes every write durable that was answered before the call. On a
+// read-only disk it does nothing. Where the server offers no flush the error
+// is an *OpError with ENOTSUP: nothing can be promised then.
+func (d *Disk) Flush(ctx context.Context) error {
+	if d.readOnly {
+		return nil
+	}
+	if d.info.Flags&FlagSendFlush == 0 {
+		return &OpError{Op: "flush", Errno: ENOTSUP}
+	}
+	return d.inFlight(ctx, []span{{}}, func(span) (*request, error) {
+		return &request{op: "flush", cmd: cmdFlush}, nil
+	})
+}
+
+// Wait blocks until the connection has ended and its goroutines with it. It
+// returns nil after Close, else the first cause.
+func (d *Disk) Wait() error {
+	d.loops.Wait()
+	if errors.Is(d.cause, net.ErrClosed) {
+		return nil
+	}
+	return d.cause
+}
+
+// Close refuses new requests, waits for the replies under way (5 seconds at
+// most), disconnects with NBD_CMD_DISC and closes the connection. It does not
+// Flush. Requests after it fail with net.ErrClosed.
+func (d *Disk) Close() error {
+	d.part(fmt.Errorf("nbd: disk: %w", net.ErrClosed))
+	timeout := time.AfterFunc(closeTimeout, func() { d.fail(fmt.Errorf("nbd: disk: %w", net.ErrClosed)) })
+	defer timeout.Stop()
+	d.loops.Wait()
+	return nil
+}
+
+// part takes no more requests; send says goodbye when none is under way.
+func (d *Disk) part(cause error) {
+	d.mu.Lock()
+	if d.parting == nil {
+		d.parting = cause
+	}
+	d.mu.Unlock()
+	d.nudge()
+}
+
+// fail brings the connection down. The first cause wins; closing the
+// connection makes receive run the teardown.
+func (d *Disk) fail(cause error) {
+	d.mu.Lock()
+	if d.cause == nil {
+		d.cause = cause
+	}
+	d.mu.Unlock()
+	d.raw.Close()
+}
+
+// nudge wakes send.
+func (d *Disk) nudge() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
