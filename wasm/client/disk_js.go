@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"syscall/js"
+
+	"nbdbridge/nbd"
+)
+
+// pieceSize is how much of one call goes through the memory of Go at a time,
+// in bytes: as much as may be in flight. The rest of a long read or write
+// stays in the memory of JavaScript, because Go's only ever grows.
+const pieceSize = nbd.DefaultMaxInFlight
+
+// A session is what one Worker does: one list, or one disk.
+type session struct {
+	disk  *nbd.Disk
+	where string // the export and the bridge, for messages
+}
+
+// api is the object that the worker calls. Every function returns a promise
+// and takes an AbortSignal, or nothing, as its last argument.
+func (s *session) api() js.Value {
+	return js.ValueOf(map[string]any{
+		"list":  method(1, s.list).Func,
+		"open":  method(1, s.open).Func,
+		"read":  method(2, s.read).Func,
+		"write": method(3, s.write).Func,
+		"flush": method(0, s.flush).Func,
+		"wait":  method(0, s.wait).Func,
+		"close": method(0, s.close).Func,
+	})
+}
+
+// list(options) resolves with [{name, description}].
+func (s *session) list(ctx context.Context, args []js.Value) (any, error) {
+	o, err := parseOptions(args[0])
+	if err != nil {
+		return nil, err
+	}
+	s.where = fmt.Sprintf("exports at %s", withoutQuery(o.url))
+	client, err := s.connect(ctx, o)
+	if err != nil {
+		return nil, s.in("listing", err)
+	}
+	defer client.Close()
+	exports, err := client.List(ctx)
+	if err != nil {
+		return nil, s.in("listing", err)
+	}
+	_ = client.Abort(ctx) // a farewell: the list is here
+	return exportValues(exports), nil
+}
+
+func exportValues(exports []nbd.ExportEntry) []any {
+	values := make([]any, len(exports))
+	for i, e := range exports {
+		values[i] = map[string]any{"name": e.Name, "description": e.Description}
+	}
+	return values
+}
+
+// open(options) resolves with the facts of the disk.
+func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
+	if s.disk != nil {
+		return nil, argumentErrorf("a disk is open already: each needs a Worker of its own")
+	}
+	o, err := parseOptions(args[0])
+	if err != nil {
+		return nil, err
+	}
+	s.where = fmt.Sprintf("export %q at %s", o.export, withoutQuery(o.url))
+	client, err := s.connect(ctx, o)
+	if err != nil {
+		return nil, s.in("opening", err)
+	}
+	disk, err := client.Open(ctx, o.export)
+	if err != nil {
+		client.Close()
+		return nil, s.in("opening", err)
+	}
+	if size := disk.Info().Size; size > maxSafeInteger {
+		disk.Close()
+		return nil, s.in("opening", fmt.Errorf("%w: its %d bytes are beyond 2^53-1, the largest offset of JavaScript", nbd.ErrOutOfRange, size))
+	}
+	s.disk = disk
+	return facts(disk, &o.cfg), nil
+}
+
+// connect makes the tunnel and negotiates.
+func (s *session) connect(ctx context.Context, o *options) (*nbd.Client, error) {
+	c, err := dial(ctx, o.url, o.token)
+	if err != nil {
+		return nil, err
+	}
+	return nbd.NewClient(ctx, c, &o.cfg)
+}
+
+// in says what was being done, and where.
+func (s *session) in(doing string, err error) error {
+	return fmt.Errorf("%s %s: %w", doing, s.where, err)
+}
+
+// withoutQuery leaves out of a message what may be secret in a URL.
+func withoutQuery(url string) string {
+	url, _, _ = strings.Cut(url, "?")
+	return url
+}
+
+// opened returns the disk, which is nil before open has resolved.
+func (s *session) opened() (*nbd.Disk, error) {
+	if s.disk == nil {
+		return nil, fmt.Errorf("no disk is open: %w", net.ErrClosed)
+	}
+	return s.disk, nil
+}
+
+// read(offset, length) resolves with a Uint8Array that has its buffer to itself.
+func (s *session) read(ctx context.Context, args []js.Value) (any, error) {
+	offset, length, err := s.span("read", args[0], args[1])
+	if err != nil {
+		return nil, err
+	}
+	out, err := newBytes(length)
+	if err != nil {
+		return nil, err
+	}
+	err = pieces(length, func(at int64, p []byte) error {
+		if err := s.disk.Read(ctx, p, offset+at); err != nil {
+			return err
+		}
+		js.CopyBytesToJS(out.Call("subarray", at), p)
+		return nil
+	})
+	if err != nil {
+		return nil, s.in("reading", err)
+	}
+	return out, nil
+}
+
+// write(offset, bytes, fua) resolves when the server has answered for all of it.
+func (s *session) write(ctx context.Context, args []js.Value) (any, error) {
+	data := args[1]
+	if !data.InstanceOf(uint8Array) {
+		return nil, argumentErrorf("write takes a Uint8Array")
+	}
+	offset, length, err := s.span("write", args[0], data.Get("byteLength"))
+	if err != nil {
+		return nil, err
+	}
+	var flags nbd.Flags
+	if args[2].Truthy() {
+		flags = nbd.FlagFUA
+	}
+	err = pieces(length, func(at int64, p []byte) error {
+		js.CopyBytesToGo(p, data.Call("subarray", at))
+		return s.disk.Write(ctx, p, offset+at, flags)
+	})
+	if err != nil {
+		return nil, s.in("writing", err)
+	}
+	return js.Undefined(), nil
+}
+
+// span checks a range against the disk before anything is allocated for it.
+func (s *session) span(op string, offsetValue, lengthValue js.Value) (offset, length int64, err error) {
+	disk, err := s.opened()
+	if err != nil {
+		return 0, 0, err
+	}
+	if offset, err = safeInteger("offset", offsetValue); err != nil {
+		return 0, 0, err
+	}
+	if length, err = safeInteger("length", lengthValue); err != nil {
+		return 0, 0, err
+	}
+	if size := disk.Info().Size; offset > size || length > size-offset {
+		return 0, 0, s.in("using", fmt.Errorf("%w: %s of %d bytes at %d of %d", nbd.ErrOutOfRange, op, length, offset, size))
+	}
+	return offset, length, nil
+}
+
+// pieces calls fn for one part of a range after the other, with a buffer of its size.
+//
+// The buffer is new in every call, on purpose: the garbage collector of Go
+// knows nothing of the JavaScript buffers that a js.Value holds on to, and
+// this allocation is what makes it run in step with them.
+func pieces(length int64, fn func(at int64, p []byte) error) error {
+	buf := make([]byte, min(length, pieceSize))
+	for at := int64(0); at < length; at += int64(len(buf)) {
+		if err := fn(at, buf[:min(length-at, pieceSize)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush() resolves when the server has everything on stable storage.
+func (s *session) flush(ctx context.Context, _ []js.Value) (any, error) {
+	disk, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	if err := disk.Flush(ctx); err != nil {
+		return nil, s.in("flushing", err)
+	}
+	return js.Undefined(), nil
+}
+
+// wait() resolves after close(), and rejects when the connection ends by itself.
+func (s *session) wait(context.Context, []js.Value) (any, error) {
+	disk, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	if err := disk.Wait(); err != nil {
+		return nil, s.in("using", err)
+	}
+	return js.Undefined(), nil
+}
+
+// close() resolves when the connection is closed.
+func (s *session) close(context.Context, []js.Value) (any, error) {
+	disk, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	_ = disk.Close() // what went wrong before is told by wait
+	return js.Undefined(), nil
+}

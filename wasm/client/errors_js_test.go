@@ -1,0 +1,85 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+
+	"nbdbridge/nbd"
+)
+
+func TestCodes(t *testing.T) {
+	handshake := func(err error) error {
+		return &nbd.TLSError{ServerName: "nbd7.lab", CertificateRequested: true, Err: err}
+	}
+	refused := func(reply nbd.ReplyType) error {
+		return &nbd.OptionError{Option: nbd.OptGo, Reply: reply, Export: "vda"}
+	}
+	for _, test := range []struct {
+		err  error
+		code Code
+	}{
+		{argumentErrorf("option %s", "x"), CodeInvalidArgument},
+		{nbd.ErrNoTrust, CodeInvalidArgument},
+		{&DialError{Err: io.EOF}, CodeBridgeUnreachable},
+		{&DialError{Err: errDialTimeout}, CodeBridgeUnreachable},
+		{&TunnelError{Detail: "text"}, CodeProtocol},
+		{&CloseError{Code: 4001}, CodeUnauthorised},
+		{&CloseError{Code: 4003}, CodeForbiddenOrigin},
+		{&CloseError{Code: 4004}, CodeUnknownTarget},
+		{&CloseError{Code: 4008}, CodeIdle},
+		{&CloseError{Code: 4009}, CodeLimit},
+		{&CloseError{Code: 4502}, CodeTargetUnreachable},
+		{&CloseError{Code: 4503}, CodeDraining},
+		{&CloseError{Code: 4504}, CodeTargetUnreachable},
+		{&CloseError{Code: 1000}, CodeDisconnected},
+		{&CloseError{Code: 1006}, CodeDisconnected},
+		{&CloseError{Code: 1011}, CodeDisconnected},
+		{handshake(&CloseError{Code: 4502}), CodeTargetUnreachable},
+		{handshake(&CloseError{Code: 1006}), CodeDisconnected},
+		{io.EOF, CodeDisconnected},
+		{io.ErrUnexpectedEOF, CodeDisconnected},
+		{nbd.ErrHandshakeTimeout, CodeTimeout},
+		{fmt.Errorf("%w: %w", nbd.ErrTLSRefused, refused(nbd.RepErrPolicy)), CodeTLSNotOffered},
+		{fmt.Errorf("%w: oldstyle", nbd.ErrDowngrade), CodeTLSDowngrade},
+		{refused(nbd.RepErrTLSReqd), CodeTLSRequired},
+		{handshake(x509.UnknownAuthorityError{}), CodeTLSUntrusted},
+		{handshake(x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign}), CodeTLSUntrusted},
+		{handshake(x509.CertificateInvalidError{Reason: x509.Expired}), CodeTLSExpired},
+		{handshake(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "a"}), CodeTLSServerName},
+		{handshake(&nbd.PinError{}), CodeTLSPin},
+		{handshake(io.EOF), CodeTLSClientCertificate},
+		{&nbd.TLSError{Err: io.EOF}, CodeTLSFailed},
+		{refused(nbd.RepErrUnknown), CodeUnknownExport},
+		{refused(nbd.RepErrPolicy), CodeOptionRefused},
+		{refused(nbd.RepErrShutdown), CodeESHUTDOWN},
+		{&nbd.ProtocolError{Detail: "x"}, CodeProtocol},
+		{nbd.ErrReadOnly, CodeReadOnly},
+		{nbd.ErrOutOfRange, CodeOutOfRange},
+		{&nbd.OpError{Op: "write", Errno: nbd.ENOSPC}, CodeENOSPC},
+		{&nbd.OpError{Op: "read", Errno: nbd.EIO}, CodeEIO},
+		{&nbd.OpError{Op: "read", Errno: 4711}, CodeEINVAL},
+		{fmt.Errorf("nbd: disk: %w", net.ErrClosed), CodeClosed},
+		{errors.New("boom"), CodeInternal},
+	} {
+		if code := codeOf(fmt.Errorf("in the middle: %w", test.err)); code != test.code {
+			t.Errorf("%v: code %s, want %s", test.err, code, test.code)
+		}
+	}
+}
+
+func TestFailureValue(t *testing.T) {
+	err := fmt.Errorf("opening: %w", &CloseError{Code: 4004, Reason: "no\x00such"})
+	v := describe(err).value()
+	wantText(t, v.Get("message").String(), "opening", "4004", "no\ufffdsuch", "--target")
+	if v.Get("code").String() != "UNKNOWN_TARGET" || v.Get("details").Get("closeCode").Int() != 4004 {
+		t.Errorf("code %v, details %v", v.Get("code"), v.Get("details"))
+	}
+	op := describe(&nbd.OpError{Op: "read", Offset: 1 << 40, Length: 512, Errno: nbd.EIO}).value().Get("details")
+	if op.Get("offset").Float() != 1<<40 || op.Get("length").Int() != 512 {
+		t.Errorf("details of a request: %v, %v", op.Get("offset"), op.Get("length"))
+	}
+}

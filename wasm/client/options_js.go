@@ -1,0 +1,183 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"slices"
+	"syscall/js"
+
+	"nbdbridge/nbd"
+)
+
+// options are what open and list are asked for.
+type options struct {
+	url, token string
+	export     string
+	cfg        nbd.Config
+}
+
+// parseOptions is strict: a name that it does not know, or a value of another
+// type, is an *ArgumentError that names it. web/client has put the defaults in.
+func parseOptions(v js.Value) (*options, error) {
+	f := fieldsOf("", v)
+	o := &options{url: f.text("url"), token: f.text("token"), export: f.text("export")}
+	o.cfg.ReadOnly = f.flag("readOnly")
+	security := f.object("tls")
+	if err := f.done(); err != nil {
+		return nil, err
+	}
+	if err := readTLS(security, &o.cfg); err != nil {
+		return nil, err
+	}
+	if err := o.cfg.Validate(); err != nil {
+		return nil, argumentErrorf("options: %v", err)
+	}
+	return o, nil
+}
+
+func readTLS(f *fields, cfg *nbd.Config) error {
+	mode, ca, pins := f.text("mode"), f.text("ca"), f.texts("pins")
+	cert, key := f.text("cert"), f.text("key")
+	cfg.TLS.ServerName = f.text("serverName")
+	cfg.TLS.Insecure = f.flag("insecure")
+	if err := f.done(); err != nil {
+		return err
+	}
+	if err := setMode(cfg, mode); err != nil {
+		return err
+	}
+	if err := trust(&cfg.TLS, ca, pins); err != nil {
+		return err
+	}
+	return identify(&cfg.TLS, cert, key)
+}
+
+// setMode leaves prefer out: a page that asks for TLS and may silently go
+// without is what nobody wants.
+func setMode(cfg *nbd.Config, mode string) error {
+	switch mode {
+	case "", nbd.TLSRequire.String():
+		cfg.TLSMode = nbd.TLSRequire
+	case nbd.TLSOff.String():
+		cfg.TLSMode = nbd.TLSOff
+	default:
+		return argumentErrorf("option tls.mode is %q: use \"require\" or \"off\"", mode)
+	}
+	return nil
+}
+
+func trust(t *nbd.TLSConfig, ca string, pins []string) error {
+	if ca != "" {
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM([]byte(ca)) {
+			return argumentErrorf("option tls.ca holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+		}
+	}
+	for _, text := range pins {
+		pin, err := nbd.ParsePin(text)
+		if err != nil {
+			return argumentErrorf("option tls.pins: %v", err)
+		}
+		t.Pins = append(t.Pins, pin)
+	}
+	return nil
+}
+
+func identify(t *nbd.TLSConfig, cert, key string) error {
+	if cert == "" && key == "" {
+		return nil
+	}
+	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+	if err != nil {
+		return argumentErrorf("options tls.cert and tls.key: %v", err)
+	}
+	t.Certificates = []tls.Certificate{pair}
+	return nil
+}
+
+// fields reads the properties of a JavaScript object by name and type. It
+// keeps the first complaint; done reports it, or a property nobody asked for.
+type fields struct {
+	prefix string
+	v      js.Value
+	asked  []string
+	err    error
+}
+
+func fieldsOf(prefix string, v js.Value) *fields {
+	f := &fields{prefix: prefix, v: v}
+	if t := v.Type(); t != js.TypeObject && t != js.TypeUndefined {
+		f.err = argumentErrorf("%s must be an object, not %s", f.label(), t)
+	}
+	return f
+}
+
+func (f *fields) label() string {
+	if f.prefix == "" {
+		return "options"
+	}
+	return "option " + f.prefix[:len(f.prefix)-1]
+}
+
+// get returns a property of the type wanted; anything else reads as undefined.
+func (f *fields) get(name string, want js.Type) js.Value {
+	f.asked = append(f.asked, name)
+	if f.err != nil || f.v.IsUndefined() {
+		return js.Undefined()
+	}
+	v := f.v.Get(name)
+	if v.IsUndefined() || v.Type() == want {
+		return v
+	}
+	f.err = argumentErrorf("option %s%s must be a %s, not %s", f.prefix, name, want, v.Type())
+	return js.Undefined()
+}
+
+func (f *fields) text(name string) string {
+	if v := f.get(name, js.TypeString); !v.IsUndefined() {
+		return v.String()
+	}
+	return ""
+}
+
+func (f *fields) flag(name string) bool {
+	v := f.get(name, js.TypeBoolean)
+	return !v.IsUndefined() && v.Bool()
+}
+
+func (f *fields) texts(name string) (all []string) {
+	v := f.get(name, js.TypeObject)
+	if v.IsUndefined() {
+		return nil
+	}
+	if !js.Global().Get("Array").Call("isArray", v).Bool() {
+		f.err = argumentErrorf("option %s%s must be an array of strings", f.prefix, name)
+		return nil
+	}
+	for i := range v.Length() {
+		item := v.Index(i)
+		if item.Type() != js.TypeString {
+			f.err = argumentErrorf("option %s%s[%d] must be a string, not %s", f.prefix, name, i, item.Type())
+			return nil
+		}
+		all = append(all, item.String())
+	}
+	return all
+}
+
+func (f *fields) object(name string) *fields {
+	return fieldsOf(f.prefix+name+".", f.get(name, js.TypeObject))
+}
+
+func (f *fields) done() error {
+	if f.err != nil || f.v.IsUndefined() {
+		return f.err
+	}
+	keys := js.Global().Get("Object").Call("keys", f.v)
+	for i := range keys.Length() {
+		if key := keys.Index(i).String(); !slices.Contains(f.asked, key) {
+			return argumentErrorf("unknown option %s%s", f.prefix, key)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strings"
+	"syscall/js"
+	"testing"
+
+	"nbdbridge/nbd"
+)
+
+const (
+	hexPin    = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	base64Pin = "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+)
+
+func TestParseOptions(t *testing.T) {
+	ca := newAuthority(t)
+	cert, key := ca.issue(t, nil)
+	v := js.ValueOf(map[string]any{
+		"url": "wss://bridge/nbd/lab7", "export": "vda", "token": "a.b.c", "readOnly": true,
+		"tls": map[string]any{"mode": "require", "ca": ca.pem, "serverName": "nbd7.lab", "cert": cert, "key": key,
+			"pins": []any{hexPin, base64Pin}, "insecure": js.Undefined()},
+	})
+	o, err := parseOptions(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.url != "wss://bridge/nbd/lab7" || o.export != "vda" || o.token != "a.b.c" || !o.cfg.ReadOnly {
+		t.Errorf("options %+v", o)
+	}
+	s := o.cfg.TLS
+	if o.cfg.TLSMode != nbd.TLSRequire || s.ServerName != "nbd7.lab" || s.RootCAs == nil || len(s.Certificates) != 1 {
+		t.Errorf("TLS options %+v", s)
+	}
+	if len(s.Pins) != 2 || s.Pins[0] != s.Pins[1] || s.Pins[0][31] != 0x1f {
+		t.Errorf("pins %v", s.Pins)
+	}
+	if verifiedBy(&s) != "ca+pin" {
+		t.Errorf("verified by %s", verifiedBy(&s))
+	}
+}
+
+func TestParseOptionsModes(t *testing.T) {
+	o, err := parseOptions(eval(`{url: "ws://b/", tls: {mode: "off"}}`))
+	if err != nil || o.cfg.TLSMode != nbd.TLSOff {
+		t.Errorf("off: %+v, %v", o, err)
+	}
+	o, err = parseOptions(eval(`{url: "ws://b/", tls: {insecure: true}}`))
+	if err != nil || o.cfg.TLSMode != nbd.TLSRequire || !o.cfg.TLS.Insecure {
+		t.Errorf("insecure: %+v, %v", o, err)
+	}
+}
+
+func TestParseOptionsRefuses(t *testing.T) {
+	for expression, want := range map[string]string{
+		`7`:                                      "options",
+		`{readonly: false}`:                      "unknown option readonly",
+		`{readOnly: "no"}`:                       "readOnly",
+		`{url: 7}`:                               "url",
+		`{export: {}}`:                           "export",
+		`{token: null}`:                          "token",
+		`{tls: "off"}`:                           "tls",
+		`{tls: {mode: "prefer"}}`:                "tls.mode",
+		`{tls: {verify: false}}`:                 "unknown option tls.verify",
+		`{tls: {pins: "x"}}`:                     "tls.pins",
+		`{tls: {pins: {}}}`:                      "tls.pins",
+		`{tls: {pins: [7]}}`:                     "tls.pins[0]",
+		`{tls: {pins: ["sha256/short"]}}`:        "tls.pins",
+		`{tls: {ca: "no PEM", serverName: "a"}}`: "tls.ca",
+		`{tls: {insecure: true, cert: "x"}}`:     "tls.cert",
+		`{tls: {insecure: true, key: "x"}}`:      "tls.key",
+		`{tls: {}}`:                              "TLS needs",
+		`{}`:                                     "TLS needs",
+	} {
+		_, err := parseOptions(eval(expression))
+		if codeOf(err) != CodeInvalidArgument || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want something about %q", expression, err, want)
+		}
+	}
+}

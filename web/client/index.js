@@ -1,0 +1,66 @@
+/**
+ * Disks of NBD servers, read and written from a browser. A connection runs in
+ * a Worker of its own; TLS is between that Worker and the NBD server.
+ * @module
+ */
+import { Disk } from "./disk.js";
+import { NbdError } from "./errors.js";
+import { listRequest, openRequest } from "./options.js";
+import { Rpc } from "./rpc.js";
+
+export { Disk, NbdError };
+export { codes } from "./errors.js";
+
+/** @typedef {import("./options.js").OpenOptions} OpenOptions */
+/** @typedef {import("./options.js").ListOptions} ListOptions */
+/** @typedef {import("./options.js").TlsOptions} TlsOptions */
+/** @typedef {import("./errors.js").NbdErrorCode} NbdErrorCode */
+/** @typedef {import("./disk.js").TlsFacts} TlsFacts */
+/** @typedef {{name: string, description: string}} ExportEntry */
+
+/**
+ * Opens an export of the NBD server that a bridge calls by the last part of
+ * the URL.
+ *
+ *     const disk = await open("wss://bridge.example/nbd/lab7", { export: "vda", tls: { ca, serverName: "nbd7.lab" } });
+ *     const sector = await disk.read(0, 512);
+ *
+ * @param {string | URL} url of the bridge: ws: or wss:
+ * @param {OpenOptions} [options]
+ * @returns {Promise<Disk>} rejects with an NbdError, or with the signal's reason
+ */
+export async function open(url, options) {
+  const { request, signal, wasmUrl } = openRequest(url, options);
+  signal?.throwIfAborted();
+  const rpc = new Rpc();
+  try {
+    await rpc.call("start", [wasmUrl], { signal });
+    return new Disk(rpc, await rpc.call("open", [request], { signal }));
+  } catch (error) {
+    rpc.terminate(abandoned());
+    throw error;
+  }
+}
+
+/**
+ * Asks an NBD server for its exports. Some servers refuse to tell.
+ * @param {string | URL} url as for open
+ * @param {ListOptions} [options]
+ * @returns {Promise<ExportEntry[]>} rejects with an NbdError, or with the signal's reason
+ */
+export async function list(url, options) {
+  const { request, signal, wasmUrl } = listRequest(url, options);
+  signal?.throwIfAborted();
+  const rpc = new Rpc();
+  try {
+    await rpc.call("start", [wasmUrl], { signal });
+    return await rpc.call("list", [request], { signal });
+  } finally {
+    rpc.terminate(abandoned());
+  }
+}
+
+/** What a call that nobody waits for any more ends with. */
+function abandoned() {
+  return new NbdError("CLOSED", "The connection was ended.");
+}

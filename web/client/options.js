@@ -1,0 +1,223 @@
+import { invalid } from "./errors.js";
+
+/**
+ * Whom to trust, end to end: the bridge has no part in it. One of ca, pins and
+ * insecure is needed unless mode is "off".
+ * @typedef {object} TlsOptions
+ * @property {"require" | "off"} [mode] "require" (the default) fails unless a
+ *   verified TLS session is reached; "off" sends everything in the clear
+ * @property {string} [ca] PEM of the certificates to trust; needs serverName
+ * @property {string} [serverName] the name in the NBD server's certificate; it
+ *   is never taken from the URL, which names the bridge
+ * @property {string[]} [pins] SHA-256 of the server's public key, as "sha256/"
+ *   and base64 or as 64 hex digits. With ca both must pass; alone, a pin
+ *   replaces chain, name and validity period
+ * @property {boolean} [insecure] accept any certificate: no protection from
+ *   whoever sits on the way; excludes ca and pins
+ * @property {string} [cert] PEM of the client's certificate; needs key
+ * @property {string} [key] PEM of the client's private key
+ */
+
+/**
+ * @typedef {object} ListOptions
+ * @property {TlsOptions} [tls]
+ * @property {string} [token] a ticket for the bridge
+ * @property {AbortSignal} [signal] gives up; the promise rejects with its reason
+ * @property {string | URL} [wasmUrl] where nbd.wasm is, if not beside this module
+ */
+
+/**
+ * @typedef {object} DiskOptions
+ * @property {string} [export] name of the export; the default is "", the server's default
+ * @property {boolean} [readOnly] default true: writing must be asked for
+ */
+
+/** @typedef {ListOptions & DiskOptions} OpenOptions */
+
+/**
+ * What is asked of the worker.
+ * @typedef {object} Request
+ * @property {string} url
+ * @property {string} [export]
+ * @property {boolean} [readOnly]
+ * @property {string} [token]
+ * @property {TlsOptions} tls
+ */
+
+/** @typedef {Record<string, (value: any) => boolean>} Rules */
+
+/** @param {unknown} v */
+const isString = (v) => typeof v === "string";
+/** @param {unknown} v */
+const isBoolean = (v) => typeof v === "boolean";
+/** @param {any} v */
+const isObject = (v) => typeof v === "object" && v !== null && !Array.isArray(v);
+/** @param {any} v */
+const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
+
+/** @type {Rules} */
+const listRules = {
+  tls: isObject,
+  token: (v) => isString(v) && /^[\w.-]+$/.test(v),
+  signal: isSignal,
+  wasmUrl: (v) => isString(v) || v instanceof URL,
+};
+/** @type {Rules} */
+const openRules = { ...listRules, export: isString, readOnly: isBoolean };
+/** @type {Rules} */
+const tlsRules = {
+  mode: (v) => v === "require" || v === "off",
+  ca: (v) => isString(v) && v !== "",
+  serverName: (v) => isString(v) && v !== "",
+  pins: (v) => Array.isArray(v) && v.length > 0 && v.every(isString),
+  insecure: isBoolean,
+  cert: (v) => isString(v) && v !== "",
+  key: (v) => isString(v) && v !== "",
+};
+/** @type {Rules} */
+const readRules = { signal: isSignal };
+/** @type {Rules} */
+const writeRules = { signal: isSignal, fua: isBoolean, transfer: isBoolean };
+
+/** @type {Record<string, string>} */
+const wanted = {
+  "tls.mode": '"require" or "off"',
+  "tls.ca": "a PEM string",
+  "tls.pins": "an array of strings, not empty",
+  "tls.cert": "a PEM string",
+  "tls.key": "a PEM string",
+  "tls.serverName": "a name, not empty",
+  token: "a string of letters, digits and . _ -",
+  signal: "an AbortSignal",
+  wasmUrl: "a string or a URL",
+  tls: "an object",
+  export: "a string",
+};
+
+/**
+ * Refuses names that are not in the rules and values that do not pass them,
+ * and returns what is defined.
+ * @param {any} options
+ * @param {Rules} rules
+ * @param {string} [prefix]
+ * @returns {Record<string, any>}
+ */
+function check(options, rules, prefix = "") {
+  if (!isObject(options)) throw invalid(`${prefix || "options"} must be an object.`);
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) {
+    if (!Object.hasOwn(rules, name)) throw invalid(unknown(name, Object.keys(rules), prefix));
+    if (!rules[name](value)) throw invalid(`Option ${prefix}${name} must be ${wanted[prefix + name] ?? "a boolean"}.`);
+  }
+  return Object.fromEntries(given);
+}
+
+/**
+ * @param {string} name
+ * @param {string[]} known
+ * @param {string} prefix
+ */
+function unknown(name, known, prefix) {
+  const meant = known.find((k) => k.toLowerCase() === name.toLowerCase());
+  const hint = meant ? `did you mean ${prefix}${meant}?` : `known are ${known.join(", ")}.`;
+  return `Unknown option ${prefix}${name}: ${hint}`;
+}
+
+/**
+ * @param {any} tls
+ * @returns {TlsOptions}
+ */
+function checkTls(tls = {}) {
+  const t = check(tls, tlsRules, "tls.");
+  const trust = ["ca", "pins", "insecure"].filter((name) => t[name]);
+  if (t.mode === "off") {
+    const idle = Object.keys(t).filter((name) => name !== "mode");
+    if (idle.length) throw invalid(`Option tls.${idle[0]} has no effect with tls.mode "off": drop one of them.`);
+    return t;
+  }
+  if (!trust.length) throw invalid("TLS needs to know whom to trust: give tls.ca and tls.serverName, or tls.pins. (tls.insecure: true trusts anybody; tls.mode: \"off\" goes without TLS.)");
+  if (t.insecure && trust.length > 1) throw invalid(`Option tls.insecure can't be combined with tls.${trust[0]}: drop one of them.`);
+  if (t.ca && !t.serverName) throw invalid("Option tls.ca needs tls.serverName, the name in the NBD server's certificate.");
+  if (!t.cert !== !t.key) throw invalid("Options tls.cert and tls.key go together: give both or none.");
+  return { mode: "require", ...t };
+}
+
+/**
+ * @param {string | URL} url
+ * @returns {string}
+ */
+function checkUrl(url) {
+  /** @type {URL} */
+  let parsed;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw invalid(`"${String(url)}" is not an absolute URL: want ws://host/nbd/target or wss://host/nbd/target.`);
+  }
+  const { protocol, host } = parsed;
+  if (protocol === "http:" || protocol === "https:") {
+    throw invalid(`The URL of a bridge begins with ws: or wss:, not ${protocol} (try ${protocol.replace("http", "ws")}//${host}${parsed.pathname}).`);
+  }
+  if (protocol !== "ws:" && protocol !== "wss:") throw invalid(`The URL of a bridge begins with ws: or wss:, not ${protocol}`);
+  if (parsed.username || parsed.password) throw invalid("The URL must not hold a user name or password: browsers drop them. Use the option token.");
+  if (parsed.href.includes("#")) throw invalid("The URL must not have a fragment (#): a WebSocket has none.");
+  return parsed.href;
+}
+
+/**
+ * @param {string | URL} url
+ * @param {any} options
+ * @param {Rules} rules
+ */
+function split(url, options = {}, rules) {
+  const { signal, wasmUrl, tls, ...rest } = check(options, rules);
+  /** @type {Request} */
+  const request = { url: checkUrl(url), ...rest, tls: checkTls(tls) };
+  return { request, signal: /** @type {AbortSignal | undefined} */ (signal), wasmUrl: wasmUrl && String(wasmUrl) };
+}
+
+/**
+ * @param {string | URL} url
+ * @param {OpenOptions} [options]
+ */
+export function openRequest(url, options) {
+  const parts = split(url, options, openRules);
+  return { ...parts, request: { export: "", readOnly: true, ...parts.request } };
+}
+
+/**
+ * @param {string | URL} url
+ * @param {ListOptions} [options]
+ */
+export function listRequest(url, options) {
+  return split(url, options, listRules);
+}
+
+/**
+ * @param {any} [options]
+ * @returns {{signal?: AbortSignal}}
+ */
+export function readOptions(options = {}) {
+  return check(options, readRules);
+}
+
+/**
+ * @param {any} [options]
+ * @returns {{signal?: AbortSignal, fua?: boolean, transfer?: boolean}}
+ */
+export function writeOptions(options = {}) {
+  return check(options, writeRules);
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value a count of bytes, as number or bigint
+ * @returns {number}
+ */
+export function byteCount(name, value) {
+  const n = typeof value === "bigint" ? Number(value) : value;
+  if (typeof n !== "number" || !Number.isSafeInteger(n) || n < 0) {
+    throw invalid(`${name} is ${String(value)}: want an integer from 0 to 2^53-1, as number or bigint.`);
+  }
+  return n;
+}

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { byteCount, listRequest, openRequest, readOptions, writeOptions } from "../../client/options.js";
+
+const url = "wss://bridge.example/nbd/lab7";
+const tls = { ca: "PEM", serverName: "nbd7.lab" };
+
+/** @param {() => unknown} fn @param {RegExp} says */
+function refused(fn, says) {
+  assert.throws(fn, (/** @type {any} */ e) => e.code === "INVALID_ARGUMENT" && says.test(e.message) || assert.fail(`${e}`));
+}
+
+test("defaults are the safe ones", () => {
+  const { request, signal, wasmUrl } = openRequest(new URL(url), { tls });
+  assert.deepEqual(request, { url, export: "", readOnly: true, tls: { mode: "require", ...tls } });
+  assert.equal(signal, undefined);
+  assert.equal(wasmUrl, undefined);
+});
+
+test("everything given is handed on", () => {
+  const signal = new AbortController().signal;
+  const all = { export: "vda", readOnly: false, token: "a.b-c_d", signal, wasmUrl: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
+  const parts = openRequest(url, all);
+  assert.deepEqual(parts.request, { url, export: "vda", readOnly: false, token: "a.b-c_d", tls: all.tls });
+  assert.equal(parts.signal, signal);
+  assert.equal(parts.wasmUrl, "https://cdn/x.wasm");
+  assert.deepEqual(structuredClone(parts.request), parts.request);
+  assert.deepEqual(openRequest(url, { tls: { mode: "off" } }).request.tls, { mode: "off" });
+});
+
+test("options that can't be meant are refused by name", () => {
+  /** @type {[any, RegExp][]} */
+  const table = [
+    [undefined, /whom to trust/],
+    [{}, /whom to trust/],
+    [7, /options must be an object/],
+    [{ tls, readonly: false }, /readonly: did you mean readOnly/],
+    [{ tls, foo: 1 }, /Unknown option foo: known are/],
+    [{ tls, readOnly: "no" }, /readOnly must be a boolean/],
+    [{ tls, export: 7 }, /export must be a string/],
+    [{ tls, token: "a b" }, /token must be/],
+    [{ tls, token: "" }, /token must be/],
+    [{ tls, signal: {} }, /signal must be an AbortSignal/],
+    [{ tls, wasmUrl: 7 }, /wasmUrl/],
+    [{ tls: "off" }, /tls must be an object/],
+    [{ tls: { ca: "PEM" } }, /needs tls.serverName/],
+    [{ tls: { serverName: "a" } }, /whom to trust/],
+    [{ tls: { servername: "a" } }, /tls.servername: did you mean tls.serverName/],
+    [{ tls: { ...tls, insecure: true } }, /insecure can't be combined with tls.ca/],
+    [{ tls: { insecure: true, pins: ["x"] } }, /insecure can't be combined with tls.pins/],
+    [{ tls: { insecure: false } }, /whom to trust/],
+    [{ tls: { mode: "off", ...tls } }, /tls.ca has no effect/],
+    [{ tls: { mode: "prefer" } }, /tls.mode must be/],
+    [{ tls: { ...tls, cert: "C" } }, /go together/],
+    [{ tls: { ...tls, key: "K" } }, /go together/],
+    [{ tls: { pins: [] } }, /tls.pins must be/],
+    [{ tls: { pins: "x" } }, /tls.pins must be/],
+    [{ tls: { ...tls, ca: "" } }, /tls.ca must be/],
+  ];
+  for (const [options, says] of table) refused(() => openRequest(url, options), says);
+  refused(() => listRequest(url, /** @type {any} */ ({ tls, export: "vda" })), /Unknown option export/);
+});
+
+test("a URL that is no bridge's is refused", () => {
+  /** @type {[any, RegExp][]} */
+  const table = [
+    ["/nbd/lab", /not an absolute URL/],
+    [undefined, /not an absolute URL/],
+    ["https://b.example/nbd/lab", /not https:.*try wss:\/\/b.example\/nbd\/lab/],
+    ["http://b.example/nbd/lab", /try ws:/],
+    ["nbd://b.example/", /not nbd:/],
+    ["wss://me:secret@b.example/", /option token/],
+    ["wss://b.example/#x", /fragment/],
+    ["wss://b.example/#", /fragment/],
+  ];
+  for (const [bad, says] of table) refused(() => openRequest(bad, { tls }), says);
+});
+
+test("byte counts are integers from 0 to 2^53-1", () => {
+  assert.equal(byteCount("offset", 0), 0);
+  assert.equal(byteCount("offset", 2 ** 53 - 1), 2 ** 53 - 1);
+  assert.equal(byteCount("offset", 512n), 512);
+  for (const bad of [-1, -1n, 0.5, 2 ** 53, 2n ** 53n, 2n ** 64n, NaN, Infinity, "1", null, undefined, {}]) {
+    refused(() => byteCount("offset", bad), /offset/);
+  }
+});
+
+test("options of reads and writes are checked too", () => {
+  assert.deepEqual(readOptions(), {});
+  assert.deepEqual(writeOptions({ fua: true, signal: undefined }), { fua: true });
+  refused(() => readOptions({ fua: true }), /Unknown option fua/);
+  refused(() => writeOptions({ FUA: true }), /did you mean fua/);
+  refused(() => writeOptions({ transfer: 1 }), /transfer must be a boolean/);
+});
