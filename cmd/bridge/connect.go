@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/coder/websocket"
+)
+
+type connectCommand struct {
+	URL    string `arg:"" help:"ws:// or wss:// URL of a bridge's target."`
+	Listen string `required:"" placeholder:"ADDR" help:"unix:///PATH or tcp://HOST:PORT to offer the export on."`
+}
+
+// Help is shown by --help.
+func (*connectCommand) Help() string {
+	return `Every connection to the local socket becomes one WebSocket through the bridge, bytes untouched. So native tools reach an export behind a bridge, and TLS stays theirs, end to end:
+
+  bridge connect wss://bridge.example/nbd/lab --listen unix:///run/lab.sock
+  nbdcopy "nbds+unix:///vda?socket=/run/lab.sock&tls-certificates=/etc/pki/lab" disk.img`
+}
+
+func (c *connectCommand) Run(ctx context.Context, log *slog.Logger) error {
+	e, err := parseEndpoint(c.URL)
+	if err != nil {
+		return err
+	}
+	if e.network != "" {
+		return usagef("%q is no bridge: native tools can reach it directly; want ws:// or wss://", c.URL)
+	}
+	l, err := listenLocal(c.Listen)
+	if err != nil {
+		return err
+	}
+	log.Info("offering", "listen", c.Listen, "bridge", c.URL)
+	return acceptLoop(ctx, l, c.URL, log)
+}
+
+// listenLocal opens unix:///PATH, for its owner alone, or tcp://HOST:PORT.
+func listenLocal(addr string) (net.Listener, error) {
+	u, err := url.Parse(addr)
+	switch {
+	case err == nil && u.Scheme == "unix" && u.Host == "" && u.Path != "":
+		return listenUnix(u.Path)
+	case err == nil && u.Scheme == "tcp" && u.Port() != "" && u.Path == "":
+		return net.Listen("tcp", u.Host)
+	}
+	return nil, usagef("--listen %q: want unix:///PATH or tcp://HOST:PORT", addr)
+}
+
+// listenUnix takes over the socket of a process that has died.
+func listenUnix(path string) (net.Listener, error) {
+	l, err := net.Listen("unix", path)
+	if err != nil && isStale(path) {
+		_ = os.Remove(path)
+		l, err = net.Listen("unix", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func isStale(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return false
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+	}
+	return err != nil
+}
+
+// acceptLoop serves until ctx ends, then closes every session.
+func acceptLoop(ctx context.Context, l net.Listener, url string, log *slog.Logger) error {
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		local, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accepting: %w", err)
+		}
+		sessions.Go(func() {
+			if err := tunnel(ctx, local, url); err != nil {
+				log.Error("session failed", "error", err)
+			}
+		})
+	}
+}
+
+// tunnel carries one connection until either side ends it.
+func tunnel(ctx context.Context, local net.Conn, url string) error {
+	defer local.Close()
+	remote, err := dialTunnel(ctx, url)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() {
+		local.Close()
+		remote.Close()
+	})
+	defer stop()
+	up := make(chan error, 1)
+	go func() { up <- copyUp(remote, local) }()
+	down := copyDown(local, remote)
+	return errors.Join(down, <-up)
+}
+
+// copyUp carries what the local client says, and ends the session with it: a
+// WebSocket can't be closed in one direction, and NBD has no need of it.
+func copyUp(remote, local net.Conn) error {
+	err := copyBytes(remote, local)
+	remote.Close()
+	return err
+}
+
+// copyDown carries what the server says; all of it, before the end.
+func copyDown(local, remote net.Conn) error {
+	err := copyBytes(local, remote)
+	local.Close()
+	return err
+}
+
+// copyBytes copies through a buffer of its own, which is the size of a message
+// at most, and takes a session that was simply closed for a good end.
+func copyBytes(dst io.Writer, src io.Reader) error {
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 64<<10))
+	for _, end := range []error{net.ErrClosed, io.EOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return nil
+		}
+	}
+	if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"nbdbridge/bridge"
+	"nbdbridge/nbd"
+	"nbdbridge/nbd/device"
+)
+
+// demoTarget is the bridge's name for the embedded server; demoServerName the
+// name in its certificate.
+const (
+	demoTarget     = "demo"
+	demoServerName = "nbd.demo"
+)
+
+type demoCommand struct {
+	Listen string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"HOST:PORT to listen on (default ${default})."`
+	Image  []string `sep:"none" type:"existingfile" placeholder:"FILE" help:"Export this disk image, read-only, in place of the sample disk. Repeatable."`
+}
+
+// Help is shown by --help.
+func (*demoCommand) Help() string {
+	return `The embedded NBD server demands TLS and a client certificate of a CA that is made at start and forgotten at the end. The page gets the CA and a client key from this same process: a convenience of the demo, and no protection from a bridge that serves its own page.`
+}
+
+func (c *demoCommand) Run(ctx context.Context, log *slog.Logger) error {
+	ui, err := newAssets()
+	if err != nil {
+		return err
+	}
+	exports, closeAll, err := c.exports()
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	pki, err := newDemoPKI()
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	return c.serve(ctx, log, l, &nbd.Server{Exports: exports, TLS: pki.server(), Log: log}, &demoUI{
+		assets: ui, config: demoConfig(pki, exports),
+	})
+}
+
+// serve runs the NBD server and the site until ctx ends or one of them fails.
+func (c *demoCommand) serve(ctx context.Context, log *slog.Logger, l net.Listener, server *nbd.Server, ui http.Handler) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	nbdDone := make(chan error, 1)
+	go func() {
+		nbdDone <- server.Serve(ctx, l)
+		cancel()
+	}()
+	s := &site{listen: c.Listen, ui: ui, log: log, targets: bridge.Targets{
+		demoTarget: {Network: "tcp", Address: l.Addr().String()},
+	}}
+	err := s.run(ctx, func(base string) {
+		fmt.Printf("Open %s/demo/ in a browser. Stop with Ctrl-C.\n", base)
+	})
+	cancel()
+	return errors.Join(err, <-nbdDone)
+}
+
+// exports are the images, or the sample disk.
+func (c *demoCommand) exports() (exports []nbd.Export, closeAll func(), err error) {
+	var files []*os.File
+	closeAll = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, name := range c.Image {
+		f, size, err := openImage(name)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		files = append(files, f)
+		exports = append(exports, nbd.Export{
+			Name: filepath.Base(name), Description: "image, read-only",
+			Device: device.ReadOnly(f, size), ReadOnly: true,
+		})
+	}
+	if err := distinctNames(exports); err != nil {
+		closeAll()
+		return nil, nil, err
+	}
+	if len(exports) == 0 {
+		exports, err = sampleExports()
+	}
+	return exports, closeAll, err
+}
+
+func sampleExports() ([]nbd.Export, error) {
+	disk, err := sampleDisk()
+	if err != nil {
+		return nil, fmt.Errorf("making the sample disk: %w", err)
+	}
+	return []nbd.Export{{
+		Name: "sample", Description: "MBR with a FAT and an ext4 partition, in memory",
+		Device: device.NewMemory(disk),
+	}}, nil
+}
+
+func openImage(name string) (*os.File, int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--image: %w", err)
+	}
+	size, err := f.Seek(0, 2) // works for block devices too
+	if err == nil && size == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("--image %s: %w", name, err)
+	}
+	return f, size, nil
+}
+
+func distinctNames(exports []nbd.Export) error {
+	seen := map[string]bool{}
+	for _, e := range exports {
+		if seen[e.Name] {
+			return usagef("--image: two images are named %q: rename one", e.Name)
+		}
+		seen[e.Name] = true
+	}
+	return nil
+}
+
+// demoConfig is what the launcher page fetches. It holds a private key that
+// opens nothing but this process's disks.
+func demoConfig(pki *demoPKI, exports []nbd.Export) []byte {
+	names := []string{}
+	for _, e := range exports {
+		names = append(names, e.Name)
+	}
+	b, err := json.Marshal(map[string]any{
+		"target": demoTarget, "serverName": demoServerName, "exports": names,
+		"ca": pki.ca, "cert": pki.clientCert, "key": pki.clientKey,
+	})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return b
+}
+
+// demoUI is the pages and the demo's configuration beside them.
+type demoUI struct {
+	*assets
+	config []byte
+}
+
+func (u *demoUI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/demo/local.json" {
+		u.assets.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(u.config)
+}
+
+// server demands a client certificate: without, the bridge, or anyone who
+// reaches the port, could open the disks itself.
+func (p *demoPKI) server() *tls.Config {
+	return &tls.Config{
+		Certificates: []tls.Certificate{p.serverPair},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    p.pool,
+		MinVersion:   tls.VersionTLS13,
+	}
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"nbdbridge/nbd"
+)
+
+type infoCommand struct {
+	URL    string  `arg:"" help:"ws:// or wss:// of a bridge's target, nbd://, nbds://, nbd+unix:// or nbds+unix:// of a server."`
+	JSON   bool    `name:"json" help:"Print JSON."`
+	Export *string `placeholder:"NAME" help:"Only this export (default: all that the server lists)."`
+	trustFlags
+}
+
+// A report is what `bridge info` prints.
+type report struct {
+	URL     string         `json:"url"`
+	TLS     *tlsReport     `json:"tls"` // null in plain text
+	Exports []exportReport `json:"exports"`
+}
+
+type exportReport struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description,omitempty"`
+	Size        int64      `json:"size"` // bytes
+	ReadOnly    bool       `json:"readOnly"`
+	Features    []string   `json:"features"`
+	BlockSize   *blockSize `json:"blockSize,omitempty"` // bytes
+	Error       string     `json:"error,omitempty"`     // why the server does not open it
+}
+
+type blockSize struct {
+	Minimum        uint32 `json:"minimum"`
+	Preferred      uint32 `json:"preferred"`
+	MaximumPayload uint32 `json:"maximumPayload"`
+}
+
+func (c *infoCommand) Run(ctx context.Context) error {
+	e, err := parseEndpoint(c.URL)
+	if err != nil {
+		return err
+	}
+	cfg, err := c.config(e)
+	if err != nil {
+		return err
+	}
+	r, err := c.gather(ctx, e, cfg)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.URL, withAdvice(err))
+	}
+	if c.JSON {
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	r.print(os.Stdout)
+	return nil
+}
+
+// gather opens each export on a connection of its own: nbdkit answers one LIST
+// per connection, and nbd-server tells the size only to GO.
+func (c *infoCommand) gather(ctx context.Context, e *endpoint, cfg *nbd.Config) (*report, error) {
+	r := &report{URL: e.url}
+	entries, err := c.wanted(ctx, e, cfg)
+	if err != nil {
+		return nil, err
+	}
+	var failures []error
+	for _, entry := range entries {
+		x, err := r.open(ctx, e, cfg, entry)
+		if err != nil {
+			failures = append(failures, err)
+		}
+		r.Exports = append(r.Exports, x)
+	}
+	if len(failures) > 0 && len(failures) == len(entries) {
+		return nil, failures[0]
+	}
+	return r, nil
+}
+
+// wanted are the exports to report: the one that was named, or the server's
+// list, or its default export where it lists none.
+func (c *infoCommand) wanted(ctx context.Context, e *endpoint, cfg *nbd.Config) ([]nbd.ExportEntry, error) {
+	if c.Export != nil {
+		if e.hasExport && e.export != *c.Export {
+			return nil, usagef("the URL names export %q and --export %q: give one of them", e.export, *c.Export)
+		}
+		return []nbd.ExportEntry{{Name: *c.Export}}, nil
+	}
+	if e.hasExport {
+		return []nbd.ExportEntry{{Name: e.export}}, nil
+	}
+	entries, err := listExports(ctx, e, cfg)
+	if refused := (*nbd.OptionError)(nil); errors.As(err, &refused) && refused.Option == nbd.OptList && refused.Reply != nbd.RepErrTLSReqd {
+		err = nil
+	}
+	if err == nil && len(entries) == 0 {
+		entries = []nbd.ExportEntry{{}}
+	}
+	return entries, err
+}
+
+func listExports(ctx context.Context, e *endpoint, cfg *nbd.Config) ([]nbd.ExportEntry, error) {
+	client, err := connectClient(ctx, e, cfg)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := client.List(ctx)
+	_ = client.Abort(ctx)
+	return entries, err
+}
+
+func connectClient(ctx context.Context, e *endpoint, cfg *nbd.Config) (*nbd.Client, error) {
+	conn, err := e.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nbd.NewClient(ctx, conn, cfg)
+}
+
+func (r *report) open(ctx context.Context, e *endpoint, cfg *nbd.Config, entry nbd.ExportEntry) (exportReport, error) {
+	x := exportReport{Name: entry.Name, Description: entry.Description, Features: []string{}}
+	client, err := connectClient(ctx, e, cfg)
+	if err != nil {
+		x.Error = err.Error()
+		return x, err
+	}
+	disk, err := client.Open(ctx, entry.Name)
+	if err != nil {
+		_ = client.Abort(ctx)
+		x.Error = err.Error()
+		return x, err
+	}
+	defer disk.Close()
+	r.TLS = newTLSReport(disk.TLS())
+	return x.with(disk.Info()), nil
+}
+
+func (x exportReport) with(info *nbd.ExportInfo) exportReport {
+	if info.Description != "" {
+		x.Description = info.Description
+	}
+	b := info.BlockSize
+	x.Size, x.ReadOnly, x.Features = info.Size, info.ReadOnly(), info.Flags.Names()
+	x.BlockSize = &blockSize{b.Minimum, b.Preferred, b.MaximumPayload}
+	return x
+}
+
+// withAdvice says what to do about the errors that a user can mend.
+func withAdvice(err error) error {
+	var refused *nbd.OptionError
+	switch {
+	case errors.Is(err, nbd.ErrTLSRefused):
+		return fmt.Errorf("%w\nThe server offers no TLS. If you trust the way to it, use --tls off", err)
+	case errors.As(err, &refused) && refused.Reply == nbd.RepErrTLSReqd:
+		return fmt.Errorf("%w\nUse --tls require with --ca FILE and, behind a bridge or socket, --server-name NAME", err)
+	case errors.As(err, &refused) && refused.Reply == nbd.RepErrUnknown:
+		return fmt.Errorf("%w\nWithout --export and a path in the URL, bridge info lists the exports", err)
+	}
+	return err
+}
+
+func (r *report) print(w io.Writer) {
+	if r.TLS == nil {
+		fmt.Fprintln(w, "encryption: none")
+	} else {
+		r.TLS.print(w)
+	}
+	for _, x := range r.Exports {
+		x.print(w)
+	}
+}
+
+func (x *exportReport) print(w io.Writer) {
+	fmt.Fprintf(w, "export %q:\n", x.Name)
+	if x.Description != "" {
+		fmt.Fprintf(w, "\tdescription: %q\n", x.Description)
+	}
+	if x.Error != "" {
+		fmt.Fprintf(w, "\terror: %s\n", x.Error)
+		return
+	}
+	fmt.Fprintf(w, "\tsize: %d bytes (%s)\n", x.Size, humanSize(x.Size))
+	fmt.Fprintf(w, "\tread-only: %t\n", x.ReadOnly)
+	fmt.Fprintf(w, "\tfeatures: %v\n", x.Features)
+	fmt.Fprintf(w, "\tblock sizes: minimum %d, preferred %d, maximum payload %d\n", x.BlockSize.Minimum, x.BlockSize.Preferred, x.BlockSize.MaximumPayload)
+}
+
+// humanSize writes a number of bytes in the largest binary unit below it.
+func humanSize(n int64) string {
+	units, v := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}, float64(n)
+	for v >= 1024 && len(units) > 1 {
+		v, units = v/1024, units[1:]
+	}
+	return fmt.Sprintf("%.4g %s", v, units[0])
+}
