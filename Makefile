@@ -1,0 +1,58 @@
+# Every command of this project. `make help` lists them.
+
+GO          ?= go
+JS          := GOOS=js GOARCH=wasm
+WASM        := web/client/nbd.wasm
+WASM_BUDGET := 2300000 # bytes of gzip
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOROOT_WASM := $(shell $(GO) env GOROOT)/lib/wasm
+
+# The sources of the WASM program: tests change nothing in it.
+WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
+
+.PHONY: help build demo test lint fmt bench size clean
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+build: $(WASM).gz ## Build bin/bridge with the web files in it
+	$(GO) build -trimpath -o bin/bridge ./cmd/bridge
+
+demo: build ## Start the demo: NBD server, bridge and pages in one process (ARGS="--image disk.img")
+	bin/bridge demo $(ARGS)
+
+test: build web/node_modules/.package-lock.json ## Run every test; as root on Debian it installs what they need
+	@bash test/run.sh
+
+lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck, import rules and JavaScript types
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: make fmt"; exit 1; }
+	$(GO) vet ./...
+	$(JS) $(GO) vet ./nbd/... ./wasm/client
+	$(STATICCHECK) ./...
+	$(JS) $(STATICCHECK) ./nbd/... ./wasm/client
+	$(GO) test -count=1 ./test/imports
+	cd web && npm run --silent check
+
+fmt: ## Format the Go code
+	gofmt -w .
+
+bench: build ## Measure disk.read in Chromium against a raw WebSocket
+	$(GO) run ./bench
+
+size: $(WASM) ## Print the size of the WASM program and hold it to its budget
+	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)
+
+clean: ## Remove what was built
+	rm -rf bin $(WASM) $(WASM).gz $(WASM).zst web/client/wasm_exec.js web/node_modules web/test/artifacts
+
+$(WASM): $(WASM_SOURCES)
+	$(JS) $(GO) build -trimpath -ldflags="-s -w" -o $@ ./wasm/client
+	cp $(GOROOT_WASM)/wasm_exec.js web/client/wasm_exec.js
+
+$(WASM).gz: $(WASM)
+	$(GO) run ./wasm/pack $(WASM)
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	bash test/setup.sh
+	cd web && { command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer from https://nodejs.org/"; exit 1; }; } && npm ci --no-fund --no-audit
+	@touch $@

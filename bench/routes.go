@@ -1,0 +1,78 @@
+package main
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+
+	"nbdbridge/bridge"
+	"nbdbridge/web"
+)
+
+//go:embed bench
+var page embed.FS
+
+// A report is what the page posts.
+type report struct {
+	Browser string
+	Error   string
+	Rows    []row
+}
+
+// A row is one request size, its rates the medians of interleaved rounds.
+type row struct {
+	Size    int     // bytes of one request
+	Depth   int     // requests in flight
+	Raw     float64 // MiB/s, raw WebSocket
+	Disk    float64 // MiB/s, disk.read over TLS
+	Message float64 // bytes of one raw message, mean
+	Latency float64 // ms of one disk.read at depth 1, median
+}
+
+func routes(h *bridge.Handler, config map[string]any, results chan<- report) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /nbd/{target}", h)
+	mux.Handle("GET /client/", typed(http.FileServerFS(web.Files)))
+	mux.Handle("GET /bench/", typed(http.FileServerFS(page)))
+	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(config)
+	})
+	mux.HandleFunc("POST /results", func(w http.ResponseWriter, r *http.Request) {
+		var rep report
+		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&rep); err != nil {
+			rep.Error = err.Error()
+		}
+		results <- rep
+	})
+	return h.Guard(mux)
+}
+
+// typed sets the types that a minimal system does not know.
+func typed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, ".wasm"):
+			w.Header().Set("Content-Type", "application/wasm")
+		case strings.HasSuffix(r.URL.Path, ".js"):
+			w.Header().Set("Content-Type", "text/javascript")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (r report) print(w io.Writer) error {
+	if r.Error != "" {
+		return fmt.Errorf("the page failed: %s", r.Error)
+	}
+	fmt.Fprintf(w, "%s\nraw WebSocket receive against disk.read over TLS, through the same bridge, medians of interleaved rounds\n\n", r.Browser)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "request\tdepth\traw MiB/s\tdisk.read MiB/s\tratio\traw message\tlatency at depth 1\t")
+	for _, x := range r.Rows {
+		fmt.Fprintf(t, "%d KiB\t%d\t%.0f\t%.0f\t%.2f\t%.0f B\t%.2f ms\t\n", x.Size>>10, x.Depth, x.Raw, x.Disk, x.Disk/x.Raw, x.Message, x.Latency)
+	}
+	return t.Flush()
+}
