@@ -6,58 +6,71 @@ import (
 )
 
 // A registry knows the sessions under way: http.Server forgets a connection
-// once it is a WebSocket.
+// once it is a WebSocket. The zero value is ready.
 type registry struct {
 	mu       sync.Mutex
-	sessions map[*session]struct{}
+	present  map[*session]bool // true once admitted: the refused don't count
+	admitted int
 	draining bool
-	empty    chan struct{} // closed when draining and no session is left
+	empty    chan struct{} // closed once draining and nobody is present
 }
 
-// enter admits a session unless the bridge drains or is full.
-func (g *registry) enter(s *session, limit int) *refusal {
+// enter takes a session in, so that Shutdown finds it.
+func (g *registry) enter(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.present == nil {
+		g.present = map[*session]bool{}
+	}
+	g.present[s] = false
+}
+
+// admit counts a session unless the bridge drains or is full.
+func (g *registry) admit(s *session, limit int) *verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.draining {
-		return &refusal{StatusDraining, "the bridge is shutting down", nil}
+		return &draining
 	}
-	if limit > 0 && len(g.sessions) >= limit {
-		return &refusal{StatusLimit, "too many sessions; try again later", nil}
+	if limit > 0 && g.admitted >= limit {
+		return &verdict{code: StatusLimit, reason: "too many sessions; try again later"}
 	}
-	if g.sessions == nil {
-		g.sessions = map[*session]struct{}{}
-	}
-	g.sessions[s] = struct{}{}
+	g.present[s] = true
+	g.admitted++
 	return nil
 }
+
+var draining = verdict{code: StatusDraining, reason: "the bridge is shutting down"}
 
 func (g *registry) leave(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.sessions, s)
-	if g.draining && len(g.sessions) == 0 {
-		g.closeEmpty()
+	if g.present[s] {
+		g.admitted--
 	}
+	delete(g.present, s)
+	g.checkEmpty()
 }
 
 // drain refuses newcomers from now on, and returns who is there.
-func (g *registry) drain() (sessions []*session, empty <-chan struct{}) {
+func (g *registry) drain() (present []*session, empty <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.draining = true
 	if g.empty == nil {
 		g.empty = make(chan struct{})
 	}
-	g.draining = true
-	if len(g.sessions) == 0 {
-		g.closeEmpty()
+	g.checkEmpty()
+	for s := range g.present {
+		present = append(present, s)
 	}
-	for s := range g.sessions {
-		sessions = append(sessions, s)
-	}
-	return sessions, g.empty
+	return present, g.empty
 }
 
-func (g *registry) closeEmpty() {
+func (g *registry) checkEmpty() {
+	if !g.draining || len(g.present) > 0 {
+		return
+	}
 	select {
 	case <-g.empty:
 	default:
@@ -65,22 +78,21 @@ func (g *registry) closeEmpty() {
 	}
 }
 
-// Shutdown refuses new sessions, closes the ones under way with
-// StatusDraining and waits for their ends. When ctx ends first it cuts the
-// rest, waits for them, and returns the context's error.
+// Shutdown refuses new sessions, closes those under way with StatusDraining
+// and waits for their ends. If ctx ends first it cuts what is left and returns
+// the cause. It may be called again.
 func (h *Handler) Shutdown(ctx context.Context) error {
-	sessions, empty := h.registry.drain()
-	for _, s := range sessions {
-		go s.end(StatusDraining, "the bridge is shutting down")
+	present, empty := h.registry.drain()
+	for _, s := range present {
+		s.end(draining)
 	}
 	select {
 	case <-empty:
 		return nil
 	case <-ctx.Done():
 	}
-	for _, s := range sessions {
+	for _, s := range present {
 		s.cut()
 	}
-	<-empty
 	return context.Cause(ctx)
 }

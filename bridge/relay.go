@@ -3,37 +3,28 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 )
 
-// Buffers of the relay, in bytes. Down is also the largest message that a
-// browser gets; up is how much of a message is gathered before it goes on.
+// Buffers of a session, in bytes; nothing else of its data is ever held.
 const (
-	downBuffer = 64 << 10
+	downBuffer = 64 << 10 // also the largest message to a client
 	upBuffer   = 32 << 10
 )
 
-var buffers = sync.Pool{New: func() any { return new([downBuffer]byte) }}
-
 // copyDown sends what the target says, each read as one message, never waiting
-// for more. A slow browser blocks the write, which stalls the target's TCP
+// for more. A slow client blocks the send, which stalls the target's
 // connection and nothing else.
 func (s *session) copyDown() {
-	defer s.recover()
-	buf := buffers.Get().(*[downBuffer]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := s.target.Read(buf[:])
-		if n > 0 {
-			if !s.sendDown(buf[:n]) {
-				s.cut()
-				return
-			}
+	buf := make([]byte, headroom+downBuffer)
+	for !s.ended() {
+		n, err := s.target.Read(buf[headroom:])
+		if n > 0 && !s.sendDown(frame(binaryFrame, buf[:headroom+n]), n) {
+			return
 		}
 		if err != nil {
 			s.targetEnded(err)
@@ -42,88 +33,124 @@ func (s *session) copyDown() {
 	}
 }
 
-func (s *session) sendDown(b []byte) bool {
-	s.writing.Store(true)
-	defer s.writing.Store(false)
-	// Without a deadline of its own the library's write costs no timer;
-	// cutting the session is what cancels it.
-	if err := s.ws.Write(context.Background(), websocket.MessageBinary, b); err != nil {
-		s.note("the client is gone")
+func (s *session) sendDown(message []byte, n int) bool {
+	if err := s.client.send(message); err != nil {
+		s.abandon("the client is gone", err)
 		return false
 	}
-	s.down.Add(int64(len(b)))
-	s.moved()
+	s.down.Add(int64(n))
+	s.moved.reset()
 	return true
 }
 
-// targetEnded tells the browser, after the last byte.
 func (s *session) targetEnded(err error) {
-	if errors.Is(err, net.ErrClosed) { // we closed it: the reason is known
-		s.cut()
-		return
-	}
 	if errors.Is(err, io.EOF) {
-		s.end(websocket.StatusNormalClosure, "the target closed the connection")
+		s.end(verdict{code: websocket.StatusNormalClosure, reason: "target closed the connection"})
 		return
 	}
-	s.end(websocket.StatusNormalClosure, "the target broke the connection")
+	s.end(verdict{code: StatusTargetUnreachable, reason: "the target broke the connection", cause: err})
 }
 
-// copyUp writes what the browser sends, byte by byte of whatever messages,
-// and closes the target's connection when the browser has closed.
+// abandon ends the session of a client that can't be told.
+func (s *session) abandon(reason string, cause error) {
+	s.end(verdict{reason: reason, cause: cause})
+	sever(s.client.Conn)
+}
+
+// copyUp forwards what the client sends. Once there is a verdict it reads on
+// and throws away, up to the client's own Close: unread input would cost the
+// client the last bytes that are on their way to it.
 func (s *session) copyUp() {
-	defer s.recover()
-	defer s.target.Close()
-	s.ws.SetReadLimit(-1) // messages are streamed, never held
+	s.ws.SetReadLimit(-1) // messages pass through buf, whatever their size
 	buf := make([]byte, upBuffer)
 	for {
-		typ, message, err := s.ws.Reader(context.Background())
+		// A context that can't end costs the library nothing per read;
+		// deadlines and closing the connection end the reads.
+		kind, message, err := s.ws.Reader(context.Background())
+		if err == nil && kind != websocket.MessageBinary {
+			s.end(verdict{code: websocket.StatusUnsupportedData, reason: "binary messages only"})
+		}
+		if err == nil {
+			err = s.copyMessage(message, buf)
+		}
 		if err != nil {
 			s.clientEnded(err)
 			return
 		}
-		if typ != websocket.MessageBinary {
-			s.end(websocket.StatusUnsupportedData, "binary messages only")
-			return
-		}
-		if err := s.sendUp(message, buf); err != nil {
-			s.clientEnded(err)
-			return
-		}
 	}
 }
 
-// sendUp streams one message. When the target takes no more the rest is read
-// all the same, until copyDown has brought what the target still says: unread
-// bytes would make the kernel throw away what is on its way to the browser.
-func (s *session) sendUp(message io.Reader, buf []byte) error {
+// copyMessage forwards a message as it comes. What Read returns beside an
+// error is dropped: the library has not unmasked it.
+func (s *session) copyMessage(message io.Reader, buf []byte) error {
 	for {
 		n, err := message.Read(buf)
-		if n > 0 {
-			s.forward(buf[:n])
-		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		s.forward(buf[:n])
 	}
 }
 
+// forward writes to the target. A failure is left for copyDown to find, after
+// the target's last words.
 func (s *session) forward(b []byte) {
-	s.forwarding.Store(true)
-	defer s.forwarding.Store(false)
-	if _, err := s.target.Write(b); err == nil {
-		s.up.Add(int64(len(b)))
+	if s.ended() {
+		return
 	}
-	s.moved()
+	s.forwarding.Store(true)
+	n, _ := s.target.Write(b)
+	s.client.heard.reset()
+	s.forwarding.Store(false)
+	s.up.Add(int64(n))
+	s.moved.reset()
 }
 
 func (s *session) clientEnded(err error) {
-	if code := websocket.CloseStatus(err); code != -1 {
-		s.note(fmt.Sprintf("the client closed (%d)", code))
-		return
+	var closed websocket.CloseError
+	var network net.Error
+	switch {
+	case errors.As(err, &closed):
+		s.end(verdict{reason: "the client closed the session", answer: s.client.answer})
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.As(err, &network):
+		s.end(verdict{reason: "the client is gone", cause: err})
+	default:
+		s.end(verdict{code: websocket.StatusProtocolError, reason: "WebSocket protocol error", cause: err})
 	}
-	s.note("the client is gone")
+}
+
+// keepalive pings the client, and ends the sessions of the dead and the idle.
+func (s *session) keepalive() {
+	ping, watch := time.NewTicker(s.limits.PingInterval), time.NewTicker(s.limits.watch())
+	defer ping.Stop()
+	defer watch.Stop()
+	for {
+		var err error
+		select {
+		case <-s.ctx.Done():
+			return
+		case pong := <-s.client.pongs:
+			err = s.client.send(pong)
+		case <-ping.C:
+			err = s.client.send(newPing())
+		case <-watch.C:
+			s.judge()
+		}
+		if err != nil && !s.ended() {
+			s.abandon("the client is gone", err)
+		}
+	}
+}
+
+// judge looks for timeouts. A client is not called dead while a slow target
+// keeps us from hearing it.
+func (s *session) judge() {
+	if s.client.heard.elapsed() >= s.limits.PeerTimeout && !s.forwarding.Load() {
+		s.abandon("the client shows no sign of life", nil)
+	} else if idle := s.limits.IdleTimeout; idle > 0 && s.moved.elapsed() >= idle {
+		s.end(verdict{code: StatusIdle, reason: "no data for too long"})
+	}
 }

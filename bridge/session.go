@@ -1,13 +1,11 @@
 package bridge
 
 import (
-	"bufio"
 	"context"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +14,8 @@ import (
 )
 
 // A session is one WebSocket and, once admitted, one connection to a target.
-// It has three goroutines: copyUp, the handler's own for copyDown, and
-// keepalive; run waits for all of them.
+// Up to three goroutines run under it: copyDown, copyUp and keepalive. Each of
+// them may call end; only run closes, and waits for all of them.
 type session struct {
 	handler *Handler
 	request *http.Request
@@ -25,196 +23,180 @@ type session struct {
 	limits  Limits
 	begin   time.Time
 
-	ws     *websocket.Conn
-	raw    net.Conn // under ws: closing it ends everything at once
-	target net.Conn
-	ready  chan struct{} // closed when ws and target are settled
+	client *wire
+	ws     *websocket.Conn // reads from client
 
-	relaying context.Context // ends when copyDown does
+	ctx    context.Context // done once there is a verdict
+	cancel context.CancelFunc
 
 	up, down   atomic.Int64 // bytes carried
-	life       atomic.Int64 // when the client last gave a sign of life, in Unix nanoseconds
-	data       atomic.Int64 // when data last moved
-	writing    atomic.Bool  // a message to the client is being written
-	forwarding atomic.Bool  // the target is being written to, so the client is not read from
+	moved      stopwatch    // since data moved
+	forwarding atomic.Bool  // the target is being written to, so the client is not heard
 
-	endOnce sync.Once
-	mu      sync.Mutex
-	why     string
-}
-
-// hijacked keeps the connection that the library takes over.
-type hijacked struct {
-	http.ResponseWriter
-	conn net.Conn
-}
-
-// Hijack is found before the one of the wrapped writer.
-func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffers, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	h.conn = conn
-	return conn, buffers, err
+	mu      sync.Mutex // guards what follows
+	verdict *verdict
+	target  net.Conn
+	severed bool
 }
 
 func newSession(h *Handler, r *http.Request) *session {
+	now, limits := time.Now(), h.Limits.withDefaults()
 	s := &session{
-		handler: h, request: r, name: r.PathValue("target"), limits: h.Limits.withDefaults(),
-		begin: time.Now(), ready: make(chan struct{}),
+		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
+		client: newWire(limits.PeerTimeout), moved: stopwatch{start: now},
 	}
-	s.moved()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
 
-// run admits, relays and reports. net/http no longer looks after a panic here.
-func (s *session) run(ws *websocket.Conn, raw net.Conn) {
-	s.ws, s.raw = ws, raw
-	defer s.report()
-	defer s.recover()
-	defer ws.CloseNow()
-	if refused := s.handler.registry.enter(s, s.limits.Connections); refused != nil {
-		close(s.ready)
-		s.refuse(refused)
-		return
-	}
+// run takes a session from its upgrade to the end of its last goroutine.
+func (s *session) run(ws *websocket.Conn) {
+	s.ws = ws
+	s.handler.registry.enter(s)
 	defer s.handler.registry.leave(s)
-	target, refused := s.admit()
-	if refused != nil {
-		s.refuse(refused)
-		return
+	defer s.report()
+	if refused := s.admit(); refused != nil {
+		s.end(*refused)
 	}
-	defer target.Close()
-	s.relay()
+	s.guarded(s.relay)()
 }
 
-func (s *session) admit() (net.Conn, *refusal) {
-	defer close(s.ready)
-	target, refused := s.handler.admit(s.request, s.name)
-	s.target = target
-	return target, refused
-}
-
-func (s *session) refuse(r *refusal) {
-	if r.cause != nil {
-		s.handler.log().Warn("refused", "target", s.name, "reason", r.reason, "cause", r.cause)
-	}
-	s.end(r.code, r.reason)
-}
-
-func (s *session) recover() {
-	if v := recover(); v != nil {
-		s.note(fmt.Sprintf("panic: %v", v))
-		s.handler.log().Error("panic in a session", "panic", v, "stack", string(debug.Stack()))
-		_ = s.raw.Close()
-		if s.target != nil {
-			_ = s.target.Close()
-		}
-	}
-}
-
-// relay copies both ways until both are done.
+// relay copies both ways until there is a verdict, and closes. Without a
+// target there is one already.
 func (s *session) relay() {
-	var others sync.WaitGroup
+	var up, down, others sync.WaitGroup
 	defer others.Wait()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s.relaying = ctx
-	others.Go(s.keepalive)
-	others.Go(s.copyUp)
-	s.copyDown()
+	up.Go(s.guarded(s.copyUp))
+	if s.target != nil {
+		down.Go(s.guarded(s.copyDown))
+		others.Go(s.guarded(s.keepalive))
+	}
+	<-s.ctx.Done()
+
+	until := time.Now().Add(s.grace())
+	_ = s.client.SetReadDeadline(until)
+	s.interrupt()
+	down.Wait()
+	s.sendClose()
+	if s.target != nil {
+		_ = s.target.SetDeadline(until)
+		others.Go(s.guarded(func() { linger(s.target) }))
+	}
+	up.Wait() // the client's own Close
+	linger(s.client.Conn)
+	_ = s.ws.CloseNow() // has no hold on the connection; for the library's own sake
 }
 
-// end closes the WebSocket with a code, once; the first reason stands. It
-// waits some seconds for the client's answer, so that nothing that was sent
-// before is lost.
-func (s *session) end(code websocket.StatusCode, reason string) {
-	s.endOnce.Do(func() {
-		s.note(reason)
-		_ = s.ws.Close(code, reason)
-		s.cut()
-	})
+// guarded makes a goroutine's panic the end of its session alone.
+func (s *session) guarded(f func()) func() {
+	return func() {
+		defer func() {
+			if v := recover(); v != nil {
+				s.end(*s.handler.panicked(v))
+				s.cut()
+			}
+		}()
+		f()
+	}
 }
 
-// cut ends both connections at once.
+// end asks for the session's end. The first verdict stands.
+func (s *session) end(v verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.verdict == nil {
+		s.verdict = &v
+		s.cancel()
+	}
+}
+
+// ended tells whether there is a verdict.
+func (s *session) ended() bool { return s.ctx.Err() != nil }
+
+// grace is how long a closing session may take to hand over its last bytes.
+// Who was refused has none to come.
+func (s *session) grace() time.Duration {
+	if s.target == nil {
+		return min(s.limits.PeerTimeout, 5*time.Second)
+	}
+	return s.limits.PeerTimeout
+}
+
+// interrupt makes the target's reads and writes return.
+func (s *session) interrupt() {
+	if s.target != nil {
+		_ = s.target.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// sendClose tells the client the verdict, as the last frame.
+func (s *session) sendClose() {
+	switch {
+	case s.verdict.code != 0:
+		_ = s.client.send(newClose(s.verdict.code, s.verdict.reason))
+	case s.verdict.answer != nil:
+		_ = s.client.send(s.verdict.answer)
+	}
+}
+
+// linger closes a connection so that its peer gets everything that was
+// written: a close with input unread makes the kernel reset the connection and
+// throw away what is on its way. The connection's deadline bounds it.
+func linger(c net.Conn) {
+	defer sever(c)
+	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+// sever closes at once: a TLS connection would wait to say goodbye.
+func sever(c net.Conn) {
+	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = secure.NetConn()
+	}
+	_ = c.Close()
+}
+
+func (s *session) setTarget(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.target = c
+	if s.severed {
+		_ = c.Close()
+	}
+}
+
+// cut ends both connections at once. The goroutines fail, and run cleans up.
 func (s *session) cut() {
-	_ = s.raw.Close()
-	<-s.ready
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.severed = true
+	sever(s.client.Conn)
 	if s.target != nil {
 		_ = s.target.Close()
 	}
 }
 
-// note keeps the first reason for the report.
-func (s *session) note(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.why == "" {
-		s.why = why
-	}
-}
-
-// moved records that data moved, which is a sign of life too.
-func (s *session) moved() {
-	now := time.Now().UnixNano()
-	s.life.Store(now)
-	s.data.Store(now)
-}
-
-func (s *session) ponged(context.Context, []byte) { s.life.Store(time.Now().UnixNano()) }
-
-// pinged answers a ping unless a data message is under way: the library would
-// wait for it, and end the session after five seconds.
-func (s *session) pinged(context.Context, []byte) bool { return !s.writing.Load() }
-
-// keepalive pings, and ends the sessions of the dead and the idle. While a
-// data message is being written no ping is sent: the client reads slowly,
-// which is its right until PeerTimeout.
-func (s *session) keepalive() {
-	defer s.recover()
-	every := s.limits.tick()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.relaying.Done():
-			return
-		case now := <-tick.C:
-			if s.expired(now) {
-				return
-			}
-			s.ping(every)
-		}
-	}
-}
-
-func (s *session) expired(now time.Time) bool {
-	if !s.forwarding.Load() && now.UnixNano()-s.life.Load() >= int64(s.limits.PeerTimeout) {
-		s.note("the client is gone: no sign of life")
-		s.cut()
-		return true
-	}
-	if idle := s.limits.IdleTimeout; idle > 0 && now.UnixNano()-s.data.Load() >= int64(idle) {
-		s.end(StatusIdle, "idle for too long")
-		return true
-	}
-	return false
-}
-
-// ping waits for the pong no longer than until the next tick; that one came is
-// ponged's business.
-func (s *session) ping(patience time.Duration) {
-	if s.writing.Load() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(s.relaying, patience)
-	defer cancel()
-	_ = s.ws.Ping(ctx)
-}
-
+// report writes the one line that a session leaves in the log. It keeps to
+// what can't hold a secret: no query string, no subprotocol.
 func (s *session) report() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handler.log().LogAttrs(context.Background(), slog.LevelInfo, "session ended",
-		slog.String("target", s.name), slog.String("remote", s.request.RemoteAddr),
-		slog.String("origin", s.request.Header.Get("Origin")), slog.Duration("duration", time.Since(s.begin)),
-		slog.Int64("up", s.up.Load()), slog.Int64("down", s.down.Load()), slog.String("reason", s.why))
+	attrs := []slog.Attr{
+		slog.String("target", clip(s.name)), slog.String("remote", s.request.RemoteAddr),
+		slog.String("origin", clip(s.request.Header.Get("Origin"))), slog.Duration("duration", time.Since(s.begin)),
+		slog.Int64("up", s.up.Load()), slog.Int64("down", s.down.Load()),
+		slog.Int("code", int(s.verdict.code)), slog.String("reason", s.verdict.reason),
+	}
+	if s.verdict.cause != nil {
+		attrs = append(attrs, slog.String("cause", s.verdict.cause.Error()))
+	}
+	s.handler.log().LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
+}
+
+// clip bounds what a client can put into the log.
+func clip(s string) string {
+	const most = 128
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
 }

@@ -8,14 +8,24 @@ const Subprotocol = "nbd"
 
 // Close codes that tell a client why there is no session, or no more. An HTTP
 // status in place of the upgrade would be invisible to a page's JavaScript, so
-// a refusal is an upgrade that is closed at once.
+// a refusal is an upgrade that is closed at once. A session whose target
+// closed the connection ends with websocket.StatusNormalClosure (1000).
 const (
-	StatusUnauthorised      websocket.StatusCode = 4001 // Authorize refused
+	StatusUnauthorised      websocket.StatusCode = 4001 // Handler.Authorize refused
 	StatusForbiddenOrigin   websocket.StatusCode = 4003 // the page's origin may not connect
 	StatusUnknownTarget     websocket.StatusCode = 4004 // no target of that name, or not for this client
-	StatusIdle              websocket.StatusCode = 4008 // Limits.IdleTimeout without data
+	StatusIdle              websocket.StatusCode = 4008 // Limits.IdleTimeout went by without data
 	StatusLimit             websocket.StatusCode = 4009 // Limits.Connections reached: try later
-	StatusTargetUnreachable websocket.StatusCode = 4502 // the target refused the connection
+	StatusTargetUnreachable websocket.StatusCode = 4502 // the target can't be connected to, or broke the connection
 	StatusDraining          websocket.StatusCode = 4503 // the bridge is shutting down: connect again
-	StatusTargetTimeout     websocket.StatusCode = 4504 // the target did not answer in Limits.ConnectTimeout
+	StatusTargetTimeout     websocket.StatusCode = 4504 // no connection to the target within Limits.ConnectTimeout
 )
+
+// A verdict says why a session ends. The reason is for the client and the log,
+// the cause, which may name addresses, for the log alone.
+type verdict struct {
+	code   websocket.StatusCode // 0: the client is gone or has closed
+	reason string               // a fixed text of at most 123 bytes
+	cause  error
+	answer []byte // the frame that answers the client's own Close
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
+	"strings"
 )
 
 // A Target is the address of a native server.
@@ -13,7 +15,7 @@ type Target struct {
 }
 
 // A TargetSource tells what a target's name stands for. It is the only source
-// of addresses that are dialled.
+// of addresses that are dialled. Its method is called from many goroutines.
 type TargetSource interface {
 	Target(name string) (Target, bool)
 }
@@ -27,21 +29,52 @@ func (t Targets) Target(name string) (Target, bool) {
 	return target, ok
 }
 
-// ParseTarget reads tcp://host:port or unix:///path. A port must be given.
+// ParseTarget reads tcp://host:port or unix:///path. The port must be given.
 func ParseTarget(s string) (Target, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return Target{}, fmt.Errorf("%q is no target: use tcp://HOST:PORT or unix:///PATH", s)
+	if err != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil || u.Opaque != "" {
+		return Target{}, notTarget(s)
 	}
+	switch u.Scheme {
+	case "tcp":
+		return tcpTarget(s, u)
+	case "unix":
+		return unixTarget(s, u)
+	}
+	return Target{}, notTarget(s)
+}
+
+func notTarget(s string) error {
+	return fmt.Errorf("%q is no target: use tcp://HOST:PORT or unix:///PATH", s)
+}
+
+func tcpTarget(s string, u *url.URL) (Target, error) {
 	switch {
-	case u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.Path == "":
-		return Target{"tcp", net.JoinHostPort(u.Hostname(), u.Port())}, nil
-	case u.Scheme == "tcp":
-		return Target{}, fmt.Errorf("%q: want tcp://HOST:PORT, with the port and nothing after it", s)
-	case u.Scheme == "unix" && u.Host == "" && len(u.Path) > 1:
-		return Target{"unix", u.Path}, nil
-	case u.Scheme == "unix":
-		return Target{}, fmt.Errorf("%q: want unix:///PATH, with three slashes and an absolute path", s)
+	case u.Hostname() == "":
+		return Target{}, fmt.Errorf("target %q names no host: use tcp://HOST:PORT", s)
+	case bareIPv6(u):
+		return Target{}, fmt.Errorf("target %q: an IPv6 address goes in brackets, tcp://[::1]:10809", s)
+	case u.Port() == "":
+		return Target{}, fmt.Errorf("target %q names no port: use tcp://HOST:PORT, such as tcp://%s", s, net.JoinHostPort(u.Hostname(), "10809"))
+	case !validPort(u.Port()):
+		return Target{}, fmt.Errorf("target %q: a port is a number from 1 to 65535", s)
+	case u.Path != "":
+		return Target{}, fmt.Errorf("target %q: nothing may follow the port; clients choose the export", s)
 	}
-	return Target{}, fmt.Errorf("%q is no target: use tcp://HOST:PORT or unix:///PATH", s)
+	return Target{Network: "tcp", Address: net.JoinHostPort(u.Hostname(), u.Port())}, nil
+}
+
+func unixTarget(s string, u *url.URL) (Target, error) {
+	if u.Host != "" || len(u.Path) < 2 {
+		return Target{}, fmt.Errorf("target %q: use unix:///PATH, three slashes and the absolute path of a socket", s)
+	}
+	return Target{Network: "unix", Address: u.Path}, nil
+}
+
+func bareIPv6(u *url.URL) bool { return strings.Count(u.Host, ":") > 1 && u.Host[0] != '[' }
+
+// validPort takes a port as browsers write it: no leading zeros.
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0 && strconv.FormatUint(n, 10) == s
 }
