@@ -156,6 +156,8 @@ func (e *TLSError) hint() string {
 		return " (a client certificate was sent; the server may have refused it)"
 	case strings.Contains(e.Err.Error(), "Common Name"):
 		return " (issue the server's certificate with a subjectAltName, or pin it)"
+	case strings.Contains(e.Err.Error(), "incompatible key usage"):
+		return " (issue the server's certificate with the serverAuth usage, or pin it)"
 	}
 	return ""
 }
