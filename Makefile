@@ -4,8 +4,8 @@ GO          ?= go
 JS          := GOOS=js GOARCH=wasm
 WASM        := web/client/nbd.wasm
 WASM_BUDGET := 2300000 # bytes of gzip
-STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-GOROOT_WASM := $(shell $(GO) env GOROOT)/lib/wasm
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 
 # The sources of the WASM program: tests change nothing in it.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
@@ -15,7 +15,7 @@ WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go'
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-build: $(WASM).gz ## Build bin/bridge with the web files in it
+build: $(WASM).gz $(WASM).zst web/client/wasm_exec.js ## Build bin/bridge with the web files in it
 	$(GO) build -trimpath -o bin/bridge ./cmd/bridge
 
 demo: build ## Start the demo: NBD server, bridge and pages in one process (ARGS="--image disk.img")
@@ -28,8 +28,8 @@ lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck,
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: make fmt"; exit 1; }
 	$(GO) vet ./...
 	$(JS) $(GO) vet ./nbd/... ./wasm/client
-	$(STATICCHECK) ./...
-	$(JS) $(STATICCHECK) ./nbd/... ./wasm/client
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./wasm/client
 	$(GO) test -count=1 ./test/imports
 	cd web && npm run --silent check
 
@@ -43,16 +43,17 @@ size: $(WASM) ## Print the size of the WASM program and hold it to its budget
 	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)
 
 clean: ## Remove what was built
-	rm -rf bin $(WASM) $(WASM).gz $(WASM).zst web/client/wasm_exec.js web/node_modules web/test/artifacts
+	rm -rf bin $(WASM) $(WASM).gz $(WASM).zst web/client/wasm_exec.js web/test/artifacts
 
-$(WASM): $(WASM_SOURCES)
-	$(JS) $(GO) build -trimpath -ldflags="-s -w" -o $@ ./wasm/client
-	cp $(GOROOT_WASM)/wasm_exec.js web/client/wasm_exec.js
+# Both come from one toolchain: a wasm_exec.js of another Go does not fit.
+$(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)
+	$(JS) $(GO) build -trimpath -ldflags="-s -w" -o $(WASM) ./wasm/client
+	cp -f $(GOROOT_WASM)/wasm_exec.js web/client/wasm_exec.js
 
-$(WASM).gz: $(WASM)
+$(WASM).gz $(WASM).zst &: $(WASM) wasm/pack/main.go
 	$(GO) run ./wasm/pack $(WASM)
 
 web/node_modules/.package-lock.json: web/package-lock.json
-	bash test/setup.sh
-	cd web && { command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer from https://nodejs.org/"; exit 1; }; } && npm ci --no-fund --no-audit
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer from https://nodejs.org/"; exit 1; }
+	cd web && npm ci --no-fund --no-audit
 	@touch $@

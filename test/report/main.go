@@ -1,12 +1,17 @@
-// Command report reads `go test -json` and prints what a person wants to know:
-// failures with their output, a line for each package, and every skip with its
-// reason. In CI a skip is a failure.
+// Command report reads `go test -json` from its input and prints what a person
+// wants to know: failures with their output, and a line for each package.
+//
+// One line for each test goes to the file -tally: "pass", "fail NAME" or
+// "skip NAME: reason", for the summary over all suites.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -19,25 +24,49 @@ type event struct {
 }
 
 type report struct {
-	output                  map[string]*strings.Builder // by package and test
-	skips                   []string
-	passed, failed, skipped int
-	broken                  bool // a package that failed without a test
+	out, tally     io.Writer
+	output         map[string]*strings.Builder // by package and test
+	passed, failed int                         // failed counts packages too
 }
 
 func main() {
-	r := &report{output: map[string]*strings.Builder{}}
-	lines := bufio.NewScanner(os.Stdin)
+	file := flag.String("tally", os.DevNull, "file that gets a line for each test")
+	flag.Parse()
+	if err := run(os.Stdin, os.Stdout, *file); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		os.Exit(1)
+	}
+}
+
+func run(in io.Reader, out io.Writer, file string) error {
+	tally, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	r := &report{out: out, tally: tally, output: map[string]*strings.Builder{}}
+	return errors.Join(r.read(in), tally.Close())
+}
+
+func (r *report) read(in io.Reader) error {
+	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			fmt.Println(lines.Text()) // not of go test's making: show it
+			fmt.Fprintln(r.out, lines.Text()) // not of go test's making: show it
 			continue
 		}
 		r.take(e)
 	}
-	os.Exit(r.close(os.Getenv("CI") != ""))
+	switch {
+	case lines.Err() != nil:
+		return lines.Err()
+	case r.failed > 0:
+		return errors.New("tests failed")
+	case r.passed == 0:
+		return errors.New("no test passed: is there any?")
+	}
+	return nil
 }
 
 func (r *report) take(e event) {
@@ -49,50 +78,51 @@ func (r *report) take(e event) {
 		}
 		r.output[key].WriteString(e.Output)
 	case "pass", "fail", "skip", "build-fail":
-		r.end(e, r.output[key])
+		text := ""
+		if r.output[key] != nil {
+			text = r.output[key].String()
+		}
 		delete(r.output, key)
+		if e.Test == "" {
+			r.endPackage(e, text)
+		} else {
+			r.endTest(e, text)
+		}
 	}
 }
 
-func (r *report) end(e event, output *strings.Builder) {
-	text := ""
-	if output != nil {
-		text = output.String()
-	}
-	if e.Test == "" {
-		r.endPackage(e, text)
-		return
-	}
+func (r *report) endTest(e event, text string) {
 	switch e.Action {
 	case "pass":
 		r.passed++
+		fmt.Fprintln(r.tally, "pass")
 	case "skip":
-		r.skipped++
-		r.skips = append(r.skips, fmt.Sprintf("%s %s:\n%s", e.Package, e.Test, text))
+		fmt.Fprintf(r.tally, "skip %s %s: %s\n", e.Package, e.Test, reason(text))
 	case "fail":
 		r.failed++
-		fmt.Print(text)
+		fmt.Fprint(r.out, text)
+		fmt.Fprintf(r.tally, "fail %s %s\n", e.Package, e.Test)
 	}
 }
 
 func (r *report) endPackage(e event, text string) {
 	switch e.Action {
 	case "fail", "build-fail":
-		r.broken = true
-		fmt.Print(text)
-		fmt.Printf("FAIL %s %s\n", e.Package, e.ImportPath)
+		r.failed++
+		fmt.Fprintf(r.out, "%sFAIL %s\n", text, e.Package+e.ImportPath)
 	case "pass":
-		fmt.Printf("ok   %s %.1fs\n", e.Package, e.Elapsed)
+		fmt.Fprintf(r.out, "ok   %s %.1fs\n", e.Package, e.Elapsed)
 	}
 }
 
-func (r *report) close(ci bool) (code int) {
-	for _, s := range r.skips {
-		fmt.Printf("SKIPPED %s", s)
+// reason is what a skipped test said, on one line.
+func reason(text string) string {
+	var said []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
+			said = append(said, line)
+		}
 	}
-	fmt.Printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
-	if r.failed > 0 || r.broken || r.passed == 0 || ci && r.skipped > 0 {
-		return 1
-	}
-	return 0
+	return strings.Join(said, " ")
 }
