@@ -8,6 +8,8 @@ import net from "node:net";
 export async function record(to) {
   /** @type {{up: Buffer[], down: Buffer[]}[]} */
   const sessions = [];
+  /** @type {Set<net.Socket>} */
+  const sockets = new Set();
   const server = net.createServer((client) => {
     const session = { up: /** @type {Buffer[]} */ ([]), down: /** @type {Buffer[]} */ ([]) };
     sessions.push(session);
@@ -16,8 +18,12 @@ export async function record(to) {
     upstream.on("data", (b) => session.down.push(b));
     client.pipe(upstream).pipe(client);
     for (const [end, other] of [[client, upstream], [upstream, client]]) {
+      sockets.add(end);
       end.on("error", () => other.destroy());
-      end.on("close", () => other.destroy());
+      end.on("close", () => {
+        sockets.delete(end);
+        other.destroy();
+      });
     }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
@@ -26,7 +32,11 @@ export async function record(to) {
     port,
     /** Everything that was carried, each direction of each connection by itself. */
     streams: () => sessions.flatMap((s) => [Buffer.concat(s.up), Buffer.concat(s.down)]),
-    close: () => new Promise((resolve) => server.close(resolve)),
+    // A browser keeps its HTTP connections for minutes: they are cut.
+    close: () => new Promise((resolve) => {
+      server.close(resolve);
+      for (const socket of sockets) socket.destroy();
+    }),
   };
 }
 

@@ -1,0 +1,78 @@
+// Child processes of a test: started, waited for, ended by pid.
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+export const run = promisify(execFile);
+export const bridgeBinary = new URL("../../../bin/bridge", import.meta.url).pathname;
+
+/** @returns {Promise<number>} a TCP port that is free now */
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = /** @type {net.AddressInfo} */ (server.address());
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/**
+ * Runs programs for one suite; stopAll ends them all.
+ */
+export class Processes {
+  /** @type {{child: import("node:child_process").ChildProcess, output: string[]}[]} */
+  #running = [];
+
+  /**
+   * Starts a program and waits until it accepts connections.
+   * @param {net.NetConnectOpts} at
+   * @param {string} program
+   * @param {string[]} args
+   */
+  async start(at, program, ...args) {
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const entry = { child, output: /** @type {string[]} */ ([]) };
+    this.#running.push(entry);
+    child.on("error", (error) => entry.output.push(String(error))); // it can't be started
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (b) => entry.output.push(String(b)));
+    const deadline = Date.now() + 20_000;
+    while (!(await answers(at))) {
+      if (ended(child) || Date.now() > deadline) {
+        throw new Error(`${program} ${args.join(" ")} does not answer: ${entry.output.join("")}`);
+      }
+      await delay(30);
+    }
+    return { child, output: () => entry.output.join(""), kill: () => kill(child) };
+  }
+
+  async stopAll() {
+    await Promise.all(this.#running.splice(0).map(({ child }) => kill(child)));
+  }
+}
+
+/**
+ * Tells whether a child runs no longer, or never did.
+ * @param {import("node:child_process").ChildProcess} child
+ */
+function ended(child) {
+  return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+}
+
+/** @param {import("node:child_process").ChildProcess} child */
+async function kill(child) {
+  if (ended(child)) return;
+  const exit = once(child, "exit");
+  child.kill("SIGKILL");
+  await exit;
+}
+
+/** @param {net.NetConnectOpts} at */
+function answers(at) {
+  return new Promise((resolve) => {
+    const socket = net.connect(at);
+    socket.on("connect", () => { socket.destroy(); resolve(true); });
+    socket.on("error", () => resolve(false));
+  });
+}
