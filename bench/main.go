@@ -55,11 +55,13 @@ func run(ctx context.Context, browser string) error {
 		return err
 	}
 	base := "http://" + l.Addr().String()
-	results := make(chan report, 1)
-	server := &http.Server{Handler: routes(&bridge.Handler{
-		Targets:   bridge.Targets{"disk": tcpTarget(disk.addr), "raw": tcpTarget(raw)},
+	results, fair := make(chan report, 1), newFairness(tcpTarget(raw))
+	tunnel := &bridge.Handler{
+		Targets:   bridge.Targets{"disk": tcpTarget(disk.addr), "raw": fair.raw},
 		PublicURL: []string{base},
-	}, disk.config, results), ReadHeaderTimeout: 5 * time.Second}
+		Dial:      fair.dial,
+	}
+	server := &http.Server{Handler: routes(tunnel, fair, disk.config, results), ReadHeaderTimeout: 5 * time.Second}
 	defer server.Close()
 	go func() { _ = server.Serve(l) }()
 	return measure(ctx, browser, base, results)

@@ -25,21 +25,25 @@ type report struct {
 
 // A row is one request size, its rates the medians of interleaved rounds.
 type row struct {
-	Size    int     // bytes of one request
-	Depth   int     // requests in flight
-	Raw     float64 // MiB/s, raw WebSocket
-	Disk    float64 // MiB/s, disk.read over TLS
-	Message float64 // bytes of one raw message, mean
-	Latency float64 // ms of one disk.read at depth 1, median
+	Size        int     // bytes of one request
+	Depth       int     // requests in flight
+	Raw         float64 // MiB/s, raw WebSocket
+	Disk        float64 // MiB/s, disk.read over TLS
+	RawMessage  int     // bytes of one message of the last round, mean
+	DiskMessage int     // the same
+	Latency     float64 // ms of one disk.read at depth 1, median
 }
 
-func routes(h *bridge.Handler, config map[string]any, results chan<- report) http.Handler {
+func routes(tunnel *bridge.Handler, fair *fairness, config map[string]any, results chan<- report) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /nbd/{target}", h)
+	mux.Handle("GET /nbd/{target}", fair.watch(tunnel))
 	mux.Handle("GET /client/", typed(http.FileServerFS(web.Files)))
 	mux.Handle("GET /bench/", typed(http.FileServerFS(page)))
 	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(config)
+	})
+	mux.HandleFunc("POST /lap/{target}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, fair.lap(r.PathValue("target")))
 	})
 	mux.HandleFunc("POST /results", func(w http.ResponseWriter, r *http.Request) {
 		var rep report
@@ -48,7 +52,7 @@ func routes(h *bridge.Handler, config map[string]any, results chan<- report) htt
 		}
 		results <- rep
 	})
-	return h.Guard(mux)
+	return tunnel.Guard(mux)
 }
 
 // typed sets the types that a minimal system does not know.
@@ -70,9 +74,9 @@ func (r report) print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "%s\nraw WebSocket receive against disk.read over TLS, through the same bridge, medians of interleaved rounds\n\n", r.Browser)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "request\tdepth\traw MiB/s\tdisk.read MiB/s\tratio\traw message\tlatency at depth 1\t")
+	fmt.Fprintln(t, "request\tdepth\traw MiB/s\tdisk.read MiB/s\tratio\traw message\tdisk message\tlatency at depth 1\t")
 	for _, x := range r.Rows {
-		fmt.Fprintf(t, "%d KiB\t%d\t%.0f\t%.0f\t%.2f\t%.0f B\t%.2f ms\t\n", x.Size>>10, x.Depth, x.Raw, x.Disk, x.Disk/x.Raw, x.Message, x.Latency)
+		fmt.Fprintf(t, "%d KiB\t%d\t%.0f\t%.0f\t%.2f\t%d B\t%d B\t%.2f ms\t\n", x.Size>>10, x.Depth, x.Raw, x.Disk, x.Disk/x.Raw, x.RawMessage, x.DiskMessage, x.Latency)
 	}
 	return t.Flush()
 }

@@ -26,7 +26,7 @@ async function openRaw() {
 /** Receives TOTAL bytes in answers of `size`, `depth` of them asked ahead. */
 function rawRound(ws, size, depth) {
   return new Promise((resolve, reject) => {
-    let asked = 0, got = 0, messages = 0;
+    let asked = 0, got = 0;
     const ask = () => {
       if (asked >= TOTAL) return;
       asked += size;
@@ -39,9 +39,8 @@ function rawRound(ws, size, depth) {
     ws.onmessage = ({ data }) => {
       const before = Math.floor(got / size);
       got += data.byteLength;
-      messages++;
       for (let i = before; i < Math.floor(got / size); i++) ask();
-      if (got >= TOTAL) resolve({ rate: rate(begin), message: got / messages });
+      if (got >= TOTAL) resolve(rate(begin));
     };
     for (let i = 0; i < depth; i++) ask();
   });
@@ -76,16 +75,21 @@ async function latency(disk, size) {
 const rate = (begin) => (TOTAL / 1048576) / ((performance.now() - begin) / 1000);
 const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
 
+/** Ends a round; the raw messages that follow are as large as the disk's were. */
+async function lap(target) {
+  return Number(await (await fetch(`/lap/${target}`, { method: "POST" })).text());
+}
+
 async function measure(disk, ws, { size, depth }) {
   const raw = [], tls = [];
-  let message = 0;
+  let RawMessage = 0, DiskMessage = 0;
   for (let i = 0; i < ROUNDS; i++) {
-    const round = await rawRound(ws, size, depth);
-    raw.push(round.rate);
-    message = round.message;
     tls.push(await diskRound(disk, size, depth));
+    DiskMessage = await lap("disk");
+    raw.push(await rawRound(ws, size, depth));
+    RawMessage = await lap("raw");
   }
-  return { Size: size, Depth: depth, Raw: median(raw), Disk: median(tls), Message: message, Latency: await latency(disk, size) };
+  return { Size: size, Depth: depth, Raw: median(raw), Disk: median(tls), RawMessage, DiskMessage, Latency: await latency(disk, size) };
 }
 
 async function main() {
@@ -93,6 +97,7 @@ async function main() {
   const disk = await open(`${base}/nbd/disk`, { export: "disk", tls: { ca, serverName } });
   const ws = await openRaw();
   await diskRound(disk, 1 << 20, 4); // warm up: the WASM is compiled twice
+  await lap("disk");
   const Rows = [];
   for (const c of CASES) Rows.push(await measure(disk, ws, c));
   return { Browser: navigator.userAgent, Rows };

@@ -11,6 +11,21 @@ test("the codes are those of the WASM client", () => {
   assert.ok(codes.length > 30);
 });
 
+test("the close codes are those of the bridge", () => {
+  const bridge = constants("bridge/status.go", /^\tStatus(\w+) +websocket\.StatusCode = (4\d+)/gm);
+  assert.deepEqual(constants("wasm/client/codes_js.go", /^\tclose(\w+) += (4\d+)/gm), bridge);
+  assert.ok(Object.keys(bridge).length >= 8);
+});
+
+/**
+ * Reads names and values from a Go file.
+ * @param {string} file @param {RegExp} pattern
+ */
+function constants(file, pattern) {
+  const source = readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8");
+  return Object.fromEntries([...source.matchAll(pattern)].map((m) => [m[1], m[2]]));
+}
+
 test("an error survives the way through postMessage", () => {
   const before = new NbdError("EIO", "read failed", { offset: 512 });
   const after = revive(structuredClone(describe(before)));
