@@ -48,7 +48,7 @@ func (s *session) targetEnded(err error) {
 		s.end(verdict{code: websocket.StatusNormalClosure, reason: "target closed the connection"})
 		return
 	}
-	s.end(verdict{code: StatusTargetUnreachable, reason: "the target broke the connection", cause: err})
+	s.end(verdict{code: websocket.StatusBadGateway, reason: "the target broke the connection", cause: err})
 }
 
 // abandon ends the session of a client that can't be told.

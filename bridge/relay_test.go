@@ -333,9 +333,13 @@ func TestPingIsAnswered(t *testing.T) {
 
 func TestTargetReset(t *testing.T) {
 	c, target := pair(t, &bridge.Handler{})
+	_, _ = target.Write([]byte("x"))
+	if _, _, err := c.Read(context.Background()); err != nil { // else the reset could meet the connecting
+		t.Fatal(err)
+	}
 	_ = target.SetLinger(0)
 	target.Close()
-	wantClose(t, c, bridge.StatusTargetUnreachable)
+	wantClose(t, c, websocket.StatusBadGateway)
 }
 
 // fill writes to a connection until nothing is taken any more, and tells how

@@ -9,14 +9,15 @@ const Subprotocol = "nbd"
 // Close codes that tell a client why there is no session, or no more. An HTTP
 // status in place of the upgrade would be invisible to a page's JavaScript, so
 // a refusal is an upgrade that is closed at once. A session whose target
-// closed the connection ends with websocket.StatusNormalClosure (1000).
+// closed the connection ends with websocket.StatusNormalClosure (1000), one
+// whose target broke it with websocket.StatusBadGateway (1014).
 const (
 	StatusUnauthorised      websocket.StatusCode = 4001 // Handler.Authorize refused
 	StatusForbiddenOrigin   websocket.StatusCode = 4003 // the page's origin may not connect
 	StatusUnknownTarget     websocket.StatusCode = 4004 // no target of that name, or not for this client
 	StatusIdle              websocket.StatusCode = 4008 // Limits.IdleTimeout went by without data
 	StatusLimit             websocket.StatusCode = 4009 // Limits.Connections reached: try later
-	StatusTargetUnreachable websocket.StatusCode = 4502 // the target can't be connected to, or broke the connection
+	StatusTargetUnreachable websocket.StatusCode = 4502 // the target can't be connected to
 	StatusDraining          websocket.StatusCode = 4503 // the bridge is shutting down: connect again
 	StatusTargetTimeout     websocket.StatusCode = 4504 // no connection to the target within Limits.ConnectTimeout
 )

@@ -1,5 +1,6 @@
 // Every failure that a user can meet has a code of its own and says what to do.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { inEachBrowser } from "./browsers.js";
 import { Lab } from "./lab.js";
@@ -18,7 +19,7 @@ async function attempt(/** @type {any} */ { url, options }) {
   return Promise.race([trial, timeout]);
 }
 
-/** Runs in the page: reads until the bridge dies, with others waiting. */
+/** Runs in the page: reads until the connection dies, with others waiting. */
 async function readUntilCut(/** @type {any} */ { url, options }) {
   const { open } = await import(/** @type {any} */ ("/client/index.js"));
   const disk = await open(url, options);
@@ -49,7 +50,8 @@ inEachBrowser("failing", ({ page: openPage }) => {
     const secure = await lab.qemu(file, pki);
     serverPort = secure.port;
     const plain = await lab.nbdkit(file);
-    bridge = await lab.bridge({ secure: secure.target, plain: plain.target, dead: `tcp://127.0.0.1:${await freePort()}` });
+    const kit = await lab.nbdkit(file, pki);
+    bridge = await lab.bridge({ secure: secure.target, kit: kit.target, plain: plain.target, dead: `tcp://127.0.0.1:${await freePort()}` });
     right = { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key };
     page = await openPage(bridge.page);
   });
@@ -61,6 +63,7 @@ inEachBrowser("failing", ({ page: openPage }) => {
     ["a wrong CA", "secure", () => ({ tls: { ...right, ca: strangerCA } }), "TLS_UNTRUSTED", /tls\.ca/],
     ["a wrong server name", "secure", () => ({ tls: { ...right, serverName: "other.lab" } }), "TLS_SERVER_NAME", /other\.lab/],
     ["no client certificate", "secure", () => ({ tls: { ...right, cert: undefined, key: undefined } }), "TLS_CLIENT_CERTIFICATE", /tls\.cert/],
+    ["no client certificate for nbdkit", "kit", () => ({ tls: { ...right, cert: undefined, key: undefined } }), "TLS_CLIENT_CERTIFICATE", /tls\.cert/],
     ["a wrong pin", "secure", () => ({ tls: { ...right, pins: ["00".repeat(32)] } }), "TLS_PIN", /sha256\//],
     ["a server without TLS", "plain", () => ({ tls: right }), "TLS_NOT_OFFERED", /TLS/],
     ["a server that insists on TLS", "secure", () => ({ tls: { mode: "off" } }), "TLS_REQUIRED", /require/],
@@ -94,6 +97,19 @@ inEachBrowser("failing", ({ page: openPage }) => {
     assert.equal(result.code, "FORBIDDEN_ORIGIN", result.message);
     assert.match(result.message, /--origin/);
     await foreign.close();
+  });
+
+  test("an NBD server killed in mid-read", async () => {
+    const doomed = await lab.qemu(join(lab.dir, "disk.img"), { dir: join(lab.dir, "pki") });
+    const between = await lab.bridge({ doomed: doomed.target });
+    const victim = await openPage(between.page);
+    const outcome = victim.evaluate(readUntilCut, { url: between.url("doomed"), options: { export: "vda", tls: right } });
+    await victim.waitForFunction(() => /** @type {any} */ (globalThis).reading);
+    await doomed.kill();
+    const result = /** @type {any} */ (await outcome);
+    assert.deepEqual([...result.codes, result.closed, result.later], Array(6).fill("DISCONNECTED"));
+    assert.match(result.message, /NBD server/);
+    await victim.close();
   });
 
   test("a bridge killed in mid-read", async () => {
