@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,12 @@ func newAssets() (*assets, error) {
 	if !web.Built() {
 		return nil, errors.New("this binary was built without the web files: run `make build` in the source tree and use bin/bridge")
 	}
-	a := &assets{files: web.Files, tags: map[string]string{}}
+	return tagged(web.Files)
+}
+
+// tagged makes an ETag of each file's content.
+func tagged(files fs.FS) (*assets, error) {
+	a := &assets{files: files, tags: map[string]string{}}
 	err := fs.WalkDir(a.files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -86,7 +92,7 @@ func (a *assets) encoded(w http.ResponseWriter, r *http.Request, name string) st
 		if _, there := a.tags[name+form.suffix]; !there {
 			continue
 		}
-		w.Header().Set("Vary", "Accept-Encoding")
+		addVary(w.Header(), "Accept-Encoding")
 		if accepts(r.Header.Get("Accept-Encoding"), form.coding) {
 			w.Header().Set("Content-Encoding", form.coding)
 			return name + form.suffix
@@ -95,12 +101,19 @@ func (a *assets) encoded(w http.ResponseWriter, r *http.Request, name string) st
 	return name
 }
 
+// addVary keeps what is there: cors says Vary too.
+func addVary(h http.Header, field string) {
+	if !slices.Contains(h.Values("Vary"), field) {
+		h.Add("Vary", field)
+	}
+}
+
 // accepts reads an Accept-Encoding header; q=0 means no.
 func accepts(header, coding string) bool {
 	for item := range strings.SplitSeq(header, ",") {
 		name, q, _ := strings.Cut(strings.TrimSpace(item), ";")
 		if strings.EqualFold(strings.TrimSpace(name), coding) {
-			q = strings.ReplaceAll(q, " ", "")
+			q = strings.ToLower(strings.ReplaceAll(q, " ", ""))
 			return strings.Trim(strings.TrimPrefix(q, "q="), "0.") != "" || q == ""
 		}
 	}

@@ -11,13 +11,11 @@ import (
 	"os"
 	"sync"
 	"syscall"
-
-	"github.com/coder/websocket"
 )
 
 type connectCommand struct {
-	URL    string `arg:"" help:"ws:// or wss:// URL of a bridge's target."`
-	Listen string `required:"" placeholder:"ADDR" help:"unix:///PATH or tcp://HOST:PORT to offer the export on."`
+	URL    string `arg:"" help:"ws://HOST/nbd/TARGET or wss://… of a bridge's target."`
+	Listen string `required:"" placeholder:"ADDR" help:"unix:///PATH or tcp://HOST:PORT to offer the export on; use a loopback address."`
 }
 
 // Help is shown by --help.
@@ -25,7 +23,11 @@ func (*connectCommand) Help() string {
 	return `Every connection to the local socket becomes one WebSocket through the bridge, bytes untouched. So native tools reach an export behind a bridge, and TLS stays theirs, end to end:
 
   bridge connect wss://bridge.example/nbd/lab --listen unix:///run/lab.sock
-  nbdcopy "nbds+unix:///vda?socket=/run/lab.sock&tls-certificates=/etc/pki/lab" disk.img`
+  nbdcopy "nbds+unix:///vda?socket=/run/lab.sock&tls-certificates=/etc/pki/lab" disk.img
+
+A unix socket is made for its owner alone (mode 0600); one that a dead process left is taken over, and nothing else is ever removed. A TCP port is open to everyone who reaches it.
+
+The bridge is connected to once a tool connects, and has 15 s for its answer. A session that it refuses is logged with the reason, and the tool's connection is closed. SIGINT (Ctrl-C) and SIGTERM end all sessions and remove the socket.`
 }
 
 func (c *connectCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -40,20 +42,33 @@ func (c *connectCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	defer l.Close()
 	log.Info("offering", "listen", c.Listen, "bridge", c.URL)
 	return acceptLoop(ctx, l, c.URL, log)
 }
 
-// listenLocal opens unix:///PATH, for its owner alone, or tcp://HOST:PORT.
-func listenLocal(addr string) (net.Listener, error) {
+// listenLocal opens unix:///PATH, for its owner alone, or tcp://HOST:PORT. The
+// host must be given: without one the whole network could connect.
+func listenLocal(addr string) (l net.Listener, err error) {
 	u, err := url.Parse(addr)
 	switch {
-	case err == nil && u.Scheme == "unix" && u.Host == "" && u.Path != "":
-		return listenUnix(u.Path)
-	case err == nil && u.Scheme == "tcp" && u.Port() != "" && u.Path == "":
-		return net.Listen("tcp", u.Host)
+	case err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, notLocal(addr)
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
+		l, err = listenUnix(u.Path)
+	case u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.Path == "":
+		l, err = net.Listen("tcp", u.Host)
+	default:
+		return nil, notLocal(addr)
 	}
-	return nil, usagef("--listen %q: want unix:///PATH or tcp://HOST:PORT", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nChoose another address with --listen", err)
+	}
+	return l, nil
+}
+
+func notLocal(addr string) error {
+	return usagef("--listen %q: want unix:///PATH or tcp://HOST:PORT", addr)
 }
 
 // listenUnix takes over the socket of a process that has died.
@@ -73,6 +88,8 @@ func listenUnix(path string) (net.Listener, error) {
 	return l, nil
 }
 
+// isStale tells whether nobody listens any more. Only a refused connection says
+// so: a live socket may be full, of another kind or not for us.
 func isStale(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&os.ModeSocket == 0 {
@@ -82,7 +99,7 @@ func isStale(path string) bool {
 	if err == nil {
 		c.Close()
 	}
-	return err != nil
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // acceptLoop serves until ctx ends, then closes every session.
@@ -96,6 +113,9 @@ func acceptLoop(ctx context.Context, l net.Listener, url string, log *slog.Logge
 	for {
 		local, err := l.Accept()
 		if ctx.Err() != nil {
+			if err == nil {
+				local.Close() // came at the same moment
+			}
 			return nil
 		}
 		if err != nil {
@@ -118,7 +138,7 @@ func tunnel(ctx context.Context, local net.Conn, url string) error {
 	}
 	stop := context.AfterFunc(ctx, func() {
 		local.Close()
-		remote.Close()
+		remote.leave()
 	})
 	defer stop()
 	up := make(chan error, 1)
@@ -129,9 +149,9 @@ func tunnel(ctx context.Context, local net.Conn, url string) error {
 
 // copyUp carries what the local client says, and ends the session with it: a
 // WebSocket can't be closed in one direction, and NBD has no need of it.
-func copyUp(remote, local net.Conn) error {
+func copyUp(remote tunnelConn, local net.Conn) error {
 	err := copyBytes(remote, local)
-	remote.Close()
+	remote.leave()
 	return err
 }
 
@@ -150,9 +170,6 @@ func copyBytes(dst io.Writer, src io.Reader) error {
 		if errors.Is(err, end) {
 			return nil
 		}
-	}
-	if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
-		return nil
 	}
 	return err
 }

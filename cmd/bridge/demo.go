@@ -26,12 +26,16 @@ const (
 
 type demoCommand struct {
 	Listen string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"HOST:PORT to listen on (default ${default})."`
-	Image  []string `sep:"none" type:"existingfile" placeholder:"FILE" help:"Export this disk image, read-only, in place of the sample disk. Repeatable."`
+	Image  []string `sep:"none" type:"existingfile" placeholder:"FILE" help:"Export this disk image, read-only, in place of the sample disk: a file or block device that is not empty. Repeatable; names must differ (default: the sample disk)."`
 }
 
 // Help is shown by --help.
 func (*demoCommand) Help() string {
-	return `The embedded NBD server demands TLS and a client certificate of a CA that is made at start and forgotten at the end. The page gets the CA and a client key from this same process: a convenience of the demo, and no protection from a bridge that serves its own page.`
+	return `The embedded NBD server demands TLS and a client certificate of a CA that is made at start and forgotten when this process ends. The page gets the CA and a client key from this same process: a convenience of the demo, and no protection from a bridge that serves its own page.
+
+The sample disk is 32 MiB in memory, with an MBR, a FAT16 and an ext4 partition. It can be written to, and is made anew at every start. An image keeps its size in bytes, is called by its file name without the folder, and is never written to.
+
+SIGINT (Ctrl-C) and SIGTERM end it; sessions get 10 s for their last bytes.`
 }
 
 func (c *demoCommand) Run(ctx context.Context, log *slog.Logger) error {

@@ -31,6 +31,9 @@ func parseEndpoint(s string) (*endpoint, error) {
 	if u.User != nil || u.Fragment != "" {
 		return nil, usagef("%q: user names and fragments mean nothing here", u.Redacted())
 	}
+	if strings.Count(u.Host, ":") > 1 && u.Host[0] != '[' {
+		return nil, usagef("%q: an IPv6 address goes in brackets, as in nbd://[::1]:10809/", s)
+	}
 	e := &endpoint{url: s}
 	switch u.Scheme {
 	case "ws", "wss":
@@ -49,7 +52,7 @@ func parseEndpoint(s string) (*endpoint, error) {
 }
 
 func (e *endpoint) bridge(u *url.URL) error {
-	if u.Host == "" || strings.Trim(u.Path, "/") == "" {
+	if u.Hostname() == "" || strings.Trim(u.Path, "/") == "" {
 		return usagef("%q: want the bridge and a target, as in ws://HOST/nbd/TARGET", e.url)
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,10 +13,21 @@ import (
 )
 
 type infoCommand struct {
-	URL    string  `arg:"" help:"ws:// or wss:// of a bridge's target, nbd://, nbds://, nbd+unix:// or nbds+unix:// of a server."`
-	JSON   bool    `name:"json" help:"Print JSON."`
-	Export *string `placeholder:"NAME" help:"Only this export (default: all that the server lists)."`
+	URL    string  `arg:"" help:"ws://HOST/nbd/TARGET or wss://… for a server behind a bridge; nbd://HOST[:PORT]/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=PATH or nbds+unix://… for one that is reached directly."`
+	JSON   bool    `name:"json" help:"Print one JSON object in place of text; \"tls\" is null in plain text."`
+	Export *string `placeholder:"NAME" help:"Only this export (default: that of the URL, else all that the server lists, else its default export)."`
 	trustFlags
+}
+
+// Help is shown by --help.
+func (*infoCommand) Help() string {
+	return `Each export is opened on a connection of its own and closed again; no data is read or written. Sizes are in bytes. An export that can't be opened is reported with the reason; only if none can be does the command fail.
+
+  bridge info nbds://nbd7.lab/ --ca ca-cert.pem
+  bridge info ws://127.0.0.1:8080/nbd/lab7 --ca ca-cert.pem --server-name nbd7.lab
+  bridge info "nbd+unix:///vda?socket=/run/nbd.sock"
+
+The port of nbd:// and nbds:// is 10809 unless given. What follows the host's slash is the export's name.`
 }
 
 // A report is what `bridge info` prints.
@@ -161,8 +173,27 @@ func withAdvice(err error) error {
 		return fmt.Errorf("%w\nThe server offers no TLS. If you trust the way to it, use --tls off", err)
 	case errors.As(err, &refused) && refused.Reply == nbd.RepErrTLSReqd:
 		return fmt.Errorf("%w\nUse --tls require with --ca FILE and, behind a bridge or socket, --server-name NAME", err)
+	case errors.As(err, &refused) && refused.Reply == nbd.RepErrUnknown && refused.Export == "":
+		return fmt.Errorf("%w\nThe server has no default export: name one with --export NAME", err)
 	case errors.As(err, &refused) && refused.Reply == nbd.RepErrUnknown:
 		return fmt.Errorf("%w\nWithout --export and a path in the URL, bridge info lists the exports", err)
+	}
+	return withTLSAdvice(err)
+}
+
+// withTLSAdvice names the flag behind a certificate that was not accepted: by
+// us, which x509 words, or by the server.
+func withTLSAdvice(err error) error {
+	var failed *nbd.TLSError
+	switch {
+	case !errors.As(err, &failed):
+		return err
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("%w\nGive the CA that signed the server's certificate with --ca FILE", err)
+	case errors.As(err, new(x509.HostnameError)):
+		return fmt.Errorf("%w\nGive the name in the server's certificate with --server-name NAME", err)
+	case failed.CertificateRequested:
+		return fmt.Errorf("%w\nGive a client certificate that the server accepts with --cert FILE and --key FILE", err)
 	}
 	return err
 }

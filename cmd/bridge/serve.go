@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gorilla/handlers"
@@ -21,11 +22,24 @@ const drainTimeout = 10 * time.Second
 type serveCommand struct {
 	Listen    string            `default:"127.0.0.1:8080" placeholder:"ADDR" help:"HOST:PORT to listen on (default ${default})."`
 	Target    map[string]string `required:"" mapsep:"none" placeholder:"NAME=ADDR" help:"An NBD server under the name that clients ask for, at tcp://HOST:PORT or unix:///PATH. Repeatable. Clients reach these and nothing else."`
-	Origin    []string          `sep:"none" placeholder:"ORIGIN" help:"A further origin whose pages may connect, exactly, such as https://app.example. Repeatable."`
-	TLSCert   string            `name:"tls-cert" placeholder:"FILE" help:"PEM file of the bridge's own certificate: serve https and wss."`
-	TLSKey    string            `name:"tls-key" placeholder:"FILE" help:"PEM file of its private key."`
-	PublicURL string            `name:"public-url" placeholder:"URL" help:"Where browsers see this bridge, such as https://bridge.example. It defines the same origin and the only Host that is answered (default: the loopback names of --listen)."`
-	UI        bool              `name:"ui" help:"Also serve the JavaScript package and the demo pages."`
+	Origin    []string          `sep:"none" placeholder:"ORIGIN" help:"A further origin whose pages may connect and, with --ui, import the package: SCHEME://HOST[:PORT] as browsers send it, such as https://app.example; no wildcards. Repeatable (default: none)."`
+	TLSCert   string            `name:"tls-cert" placeholder:"FILE" help:"PEM file of the bridge's own certificate, with its chain: serve https and wss (default: http and ws). It has nothing to do with the TLS session between client and NBD server."`
+	TLSKey    string            `name:"tls-key" placeholder:"FILE" help:"PEM file of its private key; needed with --tls-cert."`
+	PublicURL string            `name:"public-url" placeholder:"URL" help:"Where browsers see this bridge, such as https://bridge.example. Its host is the only one that is answered (default: http or https at 127.0.0.1, localhost and [::1], with the port of --listen)."`
+	UI        bool              `name:"ui" help:"Also serve the JavaScript package at /client/ and the pages at /demo/ (default: only /nbd/)."`
+}
+
+// Help is shown by --help.
+func (*serveCommand) Help() string {
+	return `A client asks for ws://HOST/nbd/NAME and is relayed to the target of that name, bytes untouched:
+
+  bridge serve --target lab7=tcp://10.0.0.5:10809 --origin https://app.example
+
+Only a request whose Host is that of --public-url is answered, any other with 421. Pages of that URL's origin and of --origin may connect; native tools, which send no origin, always may.
+
+At most 1000 sessions run at once. A target has 10 s to accept a connection. Clients are pinged every 25 s, and one without a sign of life for 75 s is cut; no session is cut for being idle.
+
+SIGINT and SIGTERM end it: every session is closed with code 4503, which asks the client to connect again, and gets 10 s for its last bytes.`
 }
 
 func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -127,20 +141,34 @@ func (s *site) public(addr net.Addr) []string {
 	}
 	_, port, _ := net.SplitHostPort(addr.String())
 	var urls []string
-	for _, host := range []string{"127.0.0.1", "localhost", "::1"} {
+	for _, host := range loopbackNames(addr) {
 		urls = append(urls, scheme+"://"+net.JoinHostPort(host, port))
 	}
 	return urls
 }
 
-// warn speaks up where tokens and target names would cross a network in the clear.
+// loopbackNames begins with the one that is listened at, if it is one of them.
+func loopbackNames(addr net.Addr) []string {
+	names := []string{"127.0.0.1", "localhost", "::1"}
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+		own := tcp.IP.String()
+		names = slices.DeleteFunc(names, func(name string) bool { return name == own })
+		names = slices.Insert(names, 0, own)
+	}
+	return names
+}
+
+// warn speaks up where tokens and target names would cross a network in the
+// clear, and where nobody on that network would be answered.
 func (s *site) warn(addr net.Addr) {
 	tcp, ok := addr.(*net.TCPAddr)
-	if !ok || tcp.IP.IsLoopback() || s.certificate != nil {
+	if !ok || tcp.IP.IsLoopback() {
 		return
 	}
-	s.log.Warn("listening beyond this machine without TLS: everyone on the way can read target names and tokens, "+
-		"and change the pages that are served; give --tls-cert and --tls-key, or put a TLS proxy in front", "listen", addr.String())
+	if s.certificate == nil {
+		s.log.Warn("listening beyond this machine without TLS: everyone on the way can read target names and tokens, "+
+			"and change the pages that are served; give --tls-cert and --tls-key, or put a TLS proxy in front", "listen", addr.String())
+	}
 	if s.publicURL == "" {
 		s.log.Warn("only requests for loopback names are answered: give --public-url with the URL that browsers use")
 	}
@@ -163,7 +191,11 @@ func (s *site) cors(next http.Handler) http.Handler {
 	if len(s.origins) == 0 {
 		return next
 	}
-	return handlers.CORS(handlers.AllowedOrigins(s.origins), handlers.AllowedMethods([]string{"GET", "HEAD"}))(next)
+	allowing := handlers.CORS(handlers.AllowedOrigins(s.origins), handlers.AllowedMethods([]string{"GET", "HEAD"}))(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Origin") // the library says so to some only
+		allowing.ServeHTTP(w, r)
+	})
 }
 
 type recoveryLog struct{ log *slog.Logger }

@@ -11,11 +11,11 @@ import (
 
 // trustFlags say whom to trust, and who we are, inside the tunnel.
 type trustFlags struct {
-	TLS        string `name:"tls" placeholder:"MODE" help:"TLS with the NBD server: require, prefer (insecure: whoever is on the path can turn it off) or off. Default: off for nbd://, else require."`
-	CA         string `name:"ca" placeholder:"FILE" help:"PEM file of the CA that signed the NBD server's certificate. Default: the system's."`
-	ServerName string `placeholder:"NAME" help:"Name in the NBD server's certificate. Default: the host of an nbds:// URL; a bridge's URL never tells it."`
-	Cert       string `placeholder:"FILE" help:"PEM file of the client certificate, for servers that demand one."`
-	Key        string `placeholder:"FILE" help:"PEM file of its private key."`
+	TLS        string `name:"tls" placeholder:"MODE" help:"TLS with the NBD server: require, prefer (insecure: whoever is on the path can turn it off) or off (default: off for nbd:// and nbd+unix://, else require)."`
+	CA         string `name:"ca" placeholder:"FILE" help:"PEM file of the CA that signed the NBD server's certificate (default: the system's CAs)."`
+	ServerName string `placeholder:"NAME" help:"Name in the NBD server's certificate. Required with TLS behind a bridge or a socket, whose URLs do not tell it (default: the host of an nbd:// or nbds:// URL)."`
+	Cert       string `placeholder:"FILE" help:"PEM file of the client certificate, for servers that demand one (default: none)."`
+	Key        string `placeholder:"FILE" help:"PEM file of its private key; needed with --cert."`
 }
 
 // config makes the client's configuration for an endpoint.

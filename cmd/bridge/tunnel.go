@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -17,29 +18,42 @@ const dialTimeout = 15 * time.Second
 
 // A tunnelConn is the native end of the tunnel: a WebSocket as a net.Conn
 // whose errors say what the bridge meant by its close code.
-type tunnelConn struct{ net.Conn }
+type tunnelConn struct {
+	net.Conn
+	ws *websocket.Conn
+}
 
 // dialTunnel opens a WebSocket to a bridge's target.
-func dialTunnel(ctx context.Context, url string) (net.Conn, error) {
+func dialTunnel(ctx context.Context, url string) (tunnelConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	ws, answer, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: []string{bridge.Subprotocol}})
 	if err != nil && answer != nil {
-		return nil, fmt.Errorf("the bridge at %s answered %s: is the URL right, and does its --public-url name this host?", url, answer.Status)
+		return tunnelConn{}, fmt.Errorf("the bridge at %s answered %s: is the URL right, and does its --public-url name this host?", url, answer.Status)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no bridge at %s: %w", url, err)
+		return tunnelConn{}, fmt.Errorf("no bridge at %s: %w", url, err)
 	}
 	if ws.Subprotocol() != bridge.Subprotocol {
 		_ = ws.CloseNow()
-		return nil, fmt.Errorf("%s is a WebSocket, but no bridge: it does not speak the subprotocol %q", url, bridge.Subprotocol)
+		return tunnelConn{}, fmt.Errorf("%s is a WebSocket, but no bridge: it does not speak the subprotocol %q", url, bridge.Subprotocol)
 	}
-	return tunnelConn{websocket.NetConn(context.Background(), ws, websocket.MessageBinary)}, nil
+	return tunnelConn{websocket.NetConn(context.Background(), ws, websocket.MessageBinary), ws}, nil
 }
 
+// leave ends the session once the bridge has all that was written, or has had
+// some seconds for it. Close does not wait: it cuts a Read that is under way,
+// and with it what is on its way to the bridge.
+func (c tunnelConn) leave() { _ = c.ws.Close(websocket.StatusNormalClosure, "") }
+
+// Read hides the causes of a broken connection: one of them is io.EOF, which
+// would read as a good end.
 func (c tunnelConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	return n, explain(err)
+	if err == nil || err == io.EOF || errors.Is(err, net.ErrClosed) || errors.As(err, new(websocket.CloseError)) {
+		return n, explain(err)
+	}
+	return n, fmt.Errorf("the connection to the bridge broke: %v", err)
 }
 
 func (c tunnelConn) Write(p []byte) (int, error) {
@@ -47,10 +61,10 @@ func (c tunnelConn) Write(p []byte) (int, error) {
 	return n, explain(err)
 }
 
-// explain puts a bridge's refusal in front of the library's words.
+// explain puts a bridge's reason for the end in front of the library's words.
 func explain(err error) error {
 	var closed websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code < 4000 {
+	if !errors.As(err, &closed) {
 		return err
 	}
 	return fmt.Errorf("the bridge ended the session: %s (code %d)", closed.Reason, closed.Code)

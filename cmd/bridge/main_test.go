@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"nbdbridge/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// captureStdout takes the place of the standard output. The function returned
+// puts it back and gives what was written.
+func captureStdout(t *testing.T) func() string { return capture(t, &os.Stdout) }
+
+func capture(t *testing.T, stream **os.File) func() string {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := *stream
+	*stream = f
+	t.Cleanup(func() {
+		*stream = before
+		f.Close()
+	})
+	return func() string {
+		*stream = before
+		b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<20))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b)
+	}
+}
+
+// runWith runs a command line to its end.
+func runWith(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	out, errs := captureStdout(t), capture(t, &os.Stderr)
+	ctx, cancel := context.WithTimeout(t.Context(), patience) // for what should not have started to serve
+	defer cancel()
+	code = run(ctx, args)
+	return code, out(), errs()
+}
+
+func TestExitCodes(t *testing.T) {
+	empty := newFile(t, "empty.img", "")
+	closed := closedPort(t)
+	for _, c := range []struct {
+		line   string
+		code   int
+		stderr string
+	}{
+		{"--help", 0, ""},
+		{"info --help", 0, ""},
+		{"", 2, `expected one of "serve"`},
+		{"format c:", 2, "unexpected argument format"},
+		{"--version", 2, "unknown flag --version"},
+		{"serve --bogus", 2, "unknown flag --bogus"},
+		{"serve", 2, "--target"},
+		{"serve --target lab", 2, "--target"},
+		{"serve --target lab=h:1", 2, "tcp://HOST:PORT"},
+		{"connect ws://h/nbd/x", 2, "--listen"},
+		{"connect nbd://h --listen unix:///x", 2, "is no bridge"},
+		{"demo --image /no/such/file", 2, "/no/such/file"},
+		{"demo --image " + t.TempDir(), 2, "director"},
+		{"info", 2, "<url>"},
+		{"info nbd://h/?x", 2, "unknown query"},
+		{"info nbd://h/a --export b", 2, "give one of them"},
+		{"info nbd://" + closed, 1, "connection refused"},
+		{"info ws://" + closed + "/nbd/x --tls off", 1, "no bridge at"},
+		{"serve --listen nowhere --target lab=tcp://h:1", 1, "nowhere"},
+		{"demo --listen 127.0.0.1:0 --image " + empty, 1, ""},
+	} {
+		code, stdout, stderr := runWith(t, strings.Fields(c.line)...)
+		if code != c.code || missing(stderr, c.stderr) != "" {
+			t.Errorf("bridge %s: code %d, want %d; it says %s", c.line, code, c.code, stderr)
+		}
+		if (stdout != "") != (code == 0) || (stderr != "") != (code != 0) {
+			t.Errorf("bridge %s: %d bytes on stdout, %d on stderr", c.line, len(stdout), len(stderr))
+		}
+	}
+}
+
+func TestExitCodeOfWrappedErrors(t *testing.T) {
+	_ = capture(t, &os.Stderr)
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0}, {io.EOF, 1}, {usagef("x"), 2},
+		{fmt.Errorf("in the end: %w", usagef("x")), 2}, {errors.Join(io.EOF, usagef("x")), 2},
+	} {
+		if got := exitCode(c.err); got != c.want {
+			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// A help text states units, defaults and what happens in the end.
+func TestHelp(t *testing.T) {
+	for command, texts := range map[string][]string{
+		"":        {"serve", "demo", "info", "connect", "Exit codes: 0 success, 1 failure, 2"},
+		"serve":   {"(default 127.0.0.1:8080)", "--target=NAME=ADDR", "tcp://HOST:PORT or unix:///PATH", "10 s", "75 s", "4503", "SIGTERM", "421", "Repeatable", "(default: only /nbd/)"},
+		"demo":    {"(default 127.0.0.1:8080)", "32 MiB", "read-only", "Repeatable", "client certificate", "Ctrl-C"},
+		"info":    {"in bytes", "--tls=MODE", "default: off for nbd:// and nbd+unix://, else require", "--ca=FILE", "--server-name=NAME", "--cert=FILE", "--key=FILE", "10809", "JSON"},
+		"connect": {"--listen=ADDR", "unix:///PATH or tcp://HOST:PORT", "mode 0600", "15 s", "nbdcopy", "Ctrl-C"},
+	} {
+		code, stdout, _ := runWith(t, append(strings.Fields(command), "--help")...)
+		flat := strings.Join(strings.Fields(stdout), " ")
+		if lacks := missing(flat, texts...); code != 0 || lacks != "" {
+			t.Errorf("bridge %s --help: code %d, without %q", command, code, lacks)
+		}
+	}
+}
+
+// A context that has ended is a process that was told to stop.
+func TestRunEndsInGoodOrder(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"serve", "--listen", "127.0.0.1:0", "--target", "a=tcp://127.0.0.1:1", "--target", "b=unix:///x"},
+		{"connect", "ws://127.0.0.1:1/nbd/x", "--listen", "tcp://127.0.0.1:0"},
+		{"demo", "--listen", "127.0.0.1:0", "--image", newFile(t, "x=1,y.img", "x")},
+	} {
+		if args[0] == "demo" && !web.Built() {
+			continue
+		}
+		_, _ = captureStdout(t), capture(t, &os.Stderr)
+		if code := run(ctx, args); code != 0 {
+			t.Errorf("%v ended with code %d", args, code)
+		}
+	}
+}

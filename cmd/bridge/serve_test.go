@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"nbdbridge/bridge"
+)
+
+func TestPublic(t *testing.T) {
+	pair := &tls.Certificate{}
+	for _, c := range []struct {
+		listen string
+		s      site
+		want   []string
+	}{
+		{"127.0.0.1:80", site{}, []string{"http://127.0.0.1:80", "http://localhost:80", "http://[::1]:80"}},
+		{"0.0.0.0:81", site{}, []string{"http://127.0.0.1:81", "http://localhost:81", "http://[::1]:81"}},
+		{"[::]:81", site{certificate: pair}, []string{"https://127.0.0.1:81", "https://localhost:81", "https://[::1]:81"}},
+		{"[::1]:82", site{}, []string{"http://[::1]:82", "http://127.0.0.1:82", "http://localhost:82"}},
+		{"127.0.0.2:83", site{}, []string{"http://127.0.0.2:83", "http://127.0.0.1:83", "http://localhost:83", "http://[::1]:83"}},
+		{"127.0.0.1:84", site{publicURL: "https://bridge.example"}, []string{"https://bridge.example"}},
+	} {
+		if got := c.s.public(tcpAddr(t, c.listen)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.listen, got, c.want)
+		}
+	}
+}
+
+func tcpAddr(t *testing.T, s string) *net.TCPAddr {
+	t.Helper()
+	a, err := net.ResolveTCPAddr("tcp", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestWarn(t *testing.T) {
+	const clear, unanswered = "without TLS", "give --public-url"
+	pair := &tls.Certificate{}
+	for _, c := range []struct {
+		listen string
+		s      site
+		want   []string
+	}{
+		{"127.0.0.1:80", site{}, nil},
+		{"[::1]:80", site{}, nil},
+		{"127.9.9.9:80", site{}, nil},
+		{"0.0.0.0:80", site{}, []string{clear, unanswered}},
+		{"[::]:80", site{}, []string{clear, unanswered}},
+		{"192.0.2.1:80", site{publicURL: "http://b.example"}, []string{clear}},
+		{"192.0.2.1:80", site{publicURL: "https://b.example", certificate: pair}, nil},
+		{"0.0.0.0:80", site{certificate: pair}, []string{unanswered}},
+	} {
+		var book logBook
+		c.s.log, book = newLog()
+		c.s.warn(tcpAddr(t, c.listen))
+		log := book.rest()
+		if strings.Count(log, "level=WARN") != len(c.want) || missing(log, c.want...) != "" {
+			t.Errorf("%s, %+v: want %q, got\n%s", c.listen, c.s, c.want, log)
+		}
+	}
+}
+
+const siteHost = "bridge.test:80"
+
+// newRoutes is a site under http://bridge.test with the web files given.
+func newRoutes(t *testing.T, ui http.Handler, origins ...string) (http.Handler, logBook) {
+	t.Helper()
+	log, book := newLog()
+	s := &site{ui: ui, origins: origins, log: log}
+	h := &bridge.Handler{Targets: bridge.Targets{}, PublicURL: []string{"http://bridge.test"}, Origins: origins, Log: log}
+	if err := h.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return s.routes(h), book
+}
+
+func TestRoutes(t *testing.T) {
+	with, _ := newRoutes(t, newWebFiles(t))
+	without, _ := newRoutes(t, nil)
+	for _, c := range []struct {
+		method, path        string
+		with, without       int
+		location, allowWith string
+	}{
+		{"GET", "/", 302, 404, "/demo/", ""},
+		{"GET", "/demo", 307, 404, "/demo/", ""},
+		{"GET", "/demo/", 200, 404, "", ""},
+		{"HEAD", "/demo/", 200, 404, "", ""},
+		{"GET", "/client/index.js", 200, 404, "", ""},
+		{"GET", "/client/nothing.js", 404, 404, "", ""},
+		{"GET", "/client/../../go.mod", 307, 307, "/go.mod", ""},
+		{"GET", "/go.mod", 404, 404, "", ""},
+		{"POST", "/demo/", 405, 404, "", "GET, HEAD"},
+		{"GET", "/nbd/lab", 426, 426, "", ""},
+		{"GET", "/nbd/", 404, 404, "", ""},
+		{"GET", "/nbd/lab/x", 404, 404, "", ""},
+		{"POST", "/nbd/lab", 405, 405, "", "GET, HEAD"},
+	} {
+		r := ask(with, c.method, c.path, "Host", siteHost)
+		if r.StatusCode != c.with || r.Header.Get("Location") != c.location || r.Header.Get("Allow") != c.allowWith {
+			t.Errorf("%s %s with pages: %s, %v", c.method, c.path, r.Status, r.Header)
+		}
+		if r := ask(without, c.method, c.path, "Host", siteHost); r.StatusCode != c.without {
+			t.Errorf("%s %s without pages: %s", c.method, c.path, r.Status)
+		}
+	}
+}
+
+// A page of another name that was pointed at this machine gets nothing at all.
+func TestWrongHostGetsNothing(t *testing.T) {
+	h, _ := newRoutes(t, newWebFiles(t), "https://app.example")
+	for _, path := range []string{"/", "/demo/", "/client/index.js", "/nbd/lab", "/nothing", "/demo/local.json"} {
+		for _, host := range []string{"evil.example", "bridge.test.evil.example", "bridge.test:81", "127.0.0.1", ""} {
+			r := ask(h, "GET", path, "Host", host, "Origin", "https://app.example")
+			if r.StatusCode != http.StatusMisdirectedRequest || r.Header.Get("Access-Control-Allow-Origin") != "" || missing(bodyOf(t, r), "--public-url") != "" {
+				t.Errorf("%s under the host %q: %s", path, host, r.Status)
+			}
+		}
+	}
+}
+
+func TestCORS(t *testing.T) {
+	const listed, second, other = "https://app.example", "https://b.example:8443", "https://evil.example"
+	for _, c := range []struct {
+		origins      []string
+		path, origin string
+		want         string
+	}{
+		{[]string{listed}, "/client/nbd.wasm", listed, listed},
+		{[]string{listed}, "/client/nbd.wasm", other, ""},
+		{[]string{listed}, "/client/nbd.wasm", "null", ""},
+		{[]string{listed}, "/client/nbd.wasm", listed + ".evil.example", ""},
+		{[]string{listed, second}, "/client/nbd.wasm", second, second},
+		{[]string{listed, second}, "/client/nbd.wasm", other, ""},
+		{[]string{listed}, "/demo/", listed, ""},
+		{[]string{listed}, "/nbd/lab", listed, ""},
+		{nil, "/client/nbd.wasm", listed, ""},
+	} {
+		h, _ := newRoutes(t, newWebFiles(t), c.origins...)
+		r := ask(h, "GET", c.path, "Host", siteHost, "Origin", c.origin, "Accept-Encoding", "gzip")
+		if got := r.Header.Get("Access-Control-Allow-Origin"); got != c.want || r.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s from %s with %v allowed: %q", c.path, c.origin, c.origins, got)
+		}
+		vary := r.Header.Values("Vary")
+		if c.origins != nil && c.path == "/client/nbd.wasm" && (!slices.Contains(vary, "Origin") || !slices.Contains(vary, "Accept-Encoding")) {
+			t.Errorf("%s with %v allowed varies by %v", c.path, c.origins, vary)
+		}
+	}
+}
+
+func TestPanicIsAnsweredAndLogged(t *testing.T) {
+	h, book := newRoutes(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the disk is on fire") }))
+	r := ask(h, "GET", "/demo/", "Host", siteHost)
+	if body := bodyOf(t, r); r.StatusCode != 500 || strings.Contains(body, "fire") {
+		t.Errorf("%s: %s", r.Status, body)
+	}
+	book.await(t, "level=ERROR", "panic in a request", "the disk is on fire")
+}
+
+// startSite runs a site, and returns its base URL and what ends it.
+func startSite(t *testing.T, s *site) (base string, stop func() error) {
+	t.Helper()
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	bases, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- s.run(ctx, func(base string) { bases <- base })
+		close(ended)
+	}()
+	stop = func() error {
+		cancel()
+		return receive(t, ended)
+	}
+	t.Cleanup(func() { _ = stop() })
+	select {
+	case base = <-bases:
+	case err := <-ended:
+		t.Fatalf("the site ended: %v", err)
+	}
+	return base, stop
+}
+
+func labTargets(t *testing.T, serve func(net.Conn)) bridge.Targets {
+	t.Helper()
+	return bridge.Targets{"lab": {Network: "tcp", Address: newTarget(t, serve)}}
+}
+
+func TestSiteRelaysAndDrains(t *testing.T) {
+	log, book := newLog()
+	base, stop := startSite(t, &site{listen: "127.0.0.1:0", targets: labTargets(t, echo), log: log})
+	ws, _, err := dialWebSocket(t, base+"/nbd/lab", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ws.Write(t.Context(), websocket.MessageBinary, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := ws.Read(t.Context()); err != nil || string(got) != "hello" {
+		t.Fatalf("%q, error %v", got, err)
+	}
+
+	closed := make(chan error, 1)
+	go func() {
+		_, _, err := ws.Read(context.Background())
+		closed <- err
+	}()
+	if err := stop(); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	if err := receive(t, closed); websocket.CloseStatus(err) != bridge.StatusDraining {
+		t.Errorf("the client was told %v", err)
+	}
+	book.await(t, "session ended", "target=lab", "code=4503")
+	if _, err := net.Dial("tcp", strings.TrimPrefix(base, "http://")); err == nil {
+		t.Error("the site still listens")
+	}
+}
+
+func TestSiteUpgradesUnderItsOwnHostOnly(t *testing.T) {
+	base, _ := startSite(t, &site{listen: "127.0.0.1:0", targets: labTargets(t, echo)})
+	for _, host := range []string{"", "localhost" + base[strings.LastIndex(base, ":"):]} {
+		if _, _, err := dialWebSocket(t, base+"/nbd/lab", host); err != nil {
+			t.Errorf("host %q: %v", host, err)
+		}
+	}
+	_, answer, err := dialWebSocket(t, base+"/nbd/lab", "evil.example")
+	if err == nil || answer == nil || answer.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("evil.example: %v, error %v", answer, err)
+	}
+}
+
+func TestSiteAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	log, _ := newLog()
+	c := &serveCommand{Listen: taken.Addr().String(), Target: map[string]string{"lab": "tcp://127.0.0.1:1"}}
+	wantError(t, c.Run(t.Context(), log), false, taken.Addr().String(), "address already in use", "--listen")
+}
+
+func TestServeRefuses(t *testing.T) {
+	cert, key := newFile(t, "cert.pem", pki().clientCert), newFile(t, "key.pem", pki().clientKey)
+	good := map[string]string{"lab": "tcp://127.0.0.1:1"}
+	const listen = "127.0.0.1:0"
+	for _, c := range []struct {
+		name    string
+		command serveCommand
+		usage   bool
+		texts   []string
+	}{
+		{"target without port", serveCommand{Listen: listen, Target: map[string]string{"lab": "tcp://h"}}, true, []string{"--target lab=tcp://h", "no port"}},
+		{"target that is none", serveCommand{Listen: listen, Target: map[string]string{"lab": "h:1"}}, true, []string{"--target lab=h:1", "tcp://HOST:PORT"}},
+		{"certificate without key", serveCommand{Listen: listen, Target: good, TLSCert: cert}, true, []string{"--tls-cert and --tls-key belong together"}},
+		{"key without certificate", serveCommand{Listen: listen, Target: good, TLSKey: key}, true, []string{"--tls-cert and --tls-key belong together"}},
+		{"certificate that is none", serveCommand{Listen: listen, Target: good, TLSCert: key, TLSKey: key}, false, []string{"--tls-cert"}},
+		{"public URL with a path", serveCommand{Listen: listen, Target: good, PublicURL: "https://b.example/"}, true, []string{"public URL", "nothing may follow"}},
+		{"public URL of a WebSocket", serveCommand{Listen: listen, Target: good, PublicURL: "wss://b.example"}, true, []string{"public URL", "http or https"}},
+		{"any origin", serveCommand{Listen: listen, Target: good, Origin: []string{"https://*.example"}}, true, []string{"origin", "no wildcards"}},
+		{"listening nowhere", serveCommand{Listen: "nowhere", Target: good}, false, []string{"missing port", "--listen"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log, _ := newLog()
+			wantError(t, c.command.Run(t.Context(), log), c.usage, c.texts...)
+		})
+	}
+}
+
+// The certificate is the demo server's: what counts is that TLS is spoken.
+func TestServeWithTLS(t *testing.T) {
+	base, _ := startSite(t, &site{listen: "127.0.0.1:0", targets: bridge.Targets{}, certificate: &pki().serverPair})
+	trust := &tls.Config{RootCAs: pki().pool, ServerName: demoServerName}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}}
+	answer, err := client.Get(base + "/nbd/lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusUpgradeRequired || !strings.HasPrefix(base, "https://") {
+		t.Errorf("%s: %s", base, answer.Status)
+	}
+}
+
+func TestServeSaysWhereItServes(t *testing.T) {
+	log, book := newLog()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	c := &serveCommand{Listen: "127.0.0.1:0", Target: map[string]string{"lab": "tcp://127.0.0.1:1", "x": "unix:///x"}}
+	go func() { ended <- c.Run(ctx, log) }()
+	var base string
+	line := book.await(t, "msg=serving", "targets=2", "ui=false")
+	if _, err := fmt.Sscanf(line[strings.Index(line, "url="):], "url=%s", &base); err != nil {
+		t.Error(err)
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(base + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	answer.Body.Close()
+	if answer.StatusCode != 404 {
+		t.Error(answer.Status)
+	}
+	cancel()
+	if err := receive(t, ended); err != nil {
+		t.Error(err)
+	}
+}
