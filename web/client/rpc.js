@@ -123,6 +123,6 @@ export class Rpc {
     event.preventDefault?.();
     this.terminate(this.#heard
       ? new NbdError("WORKER", `The client's worker failed: ${event.message}. Open the disk again.`)
-      : new NbdError("WASM_LOAD", `The client's worker.js could not be loaded${event.message ? ` (${event.message})` : ""}. Check that it and errors.js are served beside index.js as text/javascript, from the page's own origin, and that the Content-Security-Policy allows them (worker-src).`));
+      : new NbdError("WASM_LOAD", `The client's worker.js could not be loaded${event.message ? ` (${event.message})` : ""}. Check that the page's server still runs, that worker.js and errors.js come from it beside index.js as text/javascript, and that the Content-Security-Policy allows them (worker-src).`));
   }
 }

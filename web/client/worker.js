@@ -51,7 +51,7 @@ async function loadRuntime() {
   try {
     await import(url);
   } catch (error) {
-    throw new NbdError("WASM_LOAD", `${url} could not be loaded (${error}). Check that it is served, as text/javascript, and that the Content-Security-Policy allows it.`);
+    throw new NbdError("WASM_LOAD", `${url} could not be loaded (${error}). Check that the page's server still runs, that it serves this file as text/javascript, and that the Content-Security-Policy allows it.`);
   }
   const { fs, Go } = /** @type {any} */ (globalThis);
   const decoder = new TextDecoder();

@@ -10,12 +10,15 @@
  */
 
 /**
- * Asks the page's own server. Anything but a demo answers 404.
+ * Asks the page's own server. The file beside this one says null; `bridge demo`
+ * answers in its place.
  * @returns {Promise<LocalDemo | undefined>}
  */
 export async function fetchLocalDemo() {
   const response = await fetch(new URL("local.json", import.meta.url), { cache: "no-store" }).catch(() => undefined);
   if (!response?.ok) return undefined;
-  const { target, serverName, ca, cert, key } = await response.json();
+  const demo = await response.json();
+  if (!demo) return undefined;
+  const { target, serverName, ca, cert, key } = demo;
   return { target: String(target), serverName: String(serverName), ca: String(ca), cert: String(cert), key: String(key) };
 }
