@@ -52,6 +52,19 @@ func ParseTLSMode(s string) (TLSMode, error) {
 	return 0, fmt.Errorf("nbd: unknown TLS mode %q: use require, prefer or off", s)
 }
 
+// A Framing is how requests and replies are laid out.
+type Framing int
+
+const (
+	// FramingExtended has lengths of 64 bits, NBD_OPT_EXTENDED_HEADERS.
+	FramingExtended Framing = iota
+	// FramingStructured has replies in chunks, NBD_OPT_STRUCTURED_REPLY.
+	FramingStructured
+	// FramingSimple is what every server speaks. It can't tell the status of
+	// blocks nor where in a read an error is.
+	FramingSimple
+)
+
 // Defaults of Config.
 const (
 	DefaultMaxInFlight      = 8 << 20 // bytes
@@ -77,6 +90,25 @@ type Config struct {
 	// TLS, and each option); 0 means DefaultHandshakeTimeout. It ends with the
 	// negotiation and does not bound requests.
 	HandshakeTimeout time.Duration
+
+	// RequestTimeout bounds the time from sending a request to the end of its
+	// reply; 0 means no bound. A server that exceeds it has its connection
+	// ended with ErrRequestTimeout: nothing that it says later can be of use.
+	// A caller who only wants to stop waiting gives the call a context.
+	RequestTimeout time.Duration
+
+	// Framing is the best that is asked for; a server without it is asked for
+	// the next, at the price of a round trip each.
+	Framing Framing
+
+	// MetaContexts are the metadata contexts to select when an export is
+	// opened, such as "base:allocation"; BlockStatus needs one. A server
+	// without them selects fewer, or none: see Disk.MetaContexts.
+	MetaContexts []string
+
+	// Legacy also speaks to servers of the time before NBD_OPT_GO: by
+	// NBD_OPT_EXPORT_NAME, and by the oldstyle negotiation. It needs TLSOff.
+	Legacy bool
 }
 
 // TLSConfig says whom to trust. At least one of RootCAs, SystemRoots, Pins and

@@ -129,6 +129,19 @@ var (
 	// ErrOutOfRange is a request beyond the end of the export. Nothing was sent.
 	ErrOutOfRange = errors.New("nbd: request outside the export")
 
+	// ErrRequestTimeout is a request that the server left unanswered for
+	// Config.RequestTimeout; the connection is closed.
+	ErrRequestTimeout = errors.New("nbd: the server did not answer a request in time")
+
+	// ErrNoMetaContext is a BlockStatus without a metadata context that the
+	// server has selected. Nothing was sent.
+	ErrNoMetaContext = errors.New("nbd: no metadata context")
+
+	// ErrUnknownOutcome is a write, trim or write of zeroes that was sent and
+	// whose answer never came, because the connection ended: it may have
+	// happened or not.
+	ErrUnknownOutcome = errors.New("nbd: the connection ended before the answer: the outcome is unknown")
+
 	// ErrHandshakeTimeout is a server that did not answer in time during negotiation.
 	ErrHandshakeTimeout = errors.New("nbd: the server did not answer in time")
 )

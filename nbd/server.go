@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// DefaultMaxConnections is the limit of a Server that names none.
+const DefaultMaxConnections = 256
+
 // Limits of the server.
 const (
 	serverHandshakeTimeout = 30 * time.Second // of one whole negotiation
@@ -26,9 +29,11 @@ const (
 // An Export is a device under a name.
 type Export struct {
 	Name        string // at most 4096 bytes
-	Description string // for people; may be empty
+	Description string // for people; at most 4096 bytes, may be empty
 	Device      Device
-	ReadOnly    bool // writes are refused with EPERM
+	ReadOnly    bool      // writes are refused with EPERM
+	TLSOnly     bool      // with SelectiveTLS: not served in plain text
+	BlockSize   BlockSize // bytes; a zero field means 1, 4096 and 33554432
 }
 
 // A Server serves exports over connections that it is handed. Set the fields
@@ -43,6 +48,24 @@ type Server struct {
 	// what is asked of clients. The minimum version is 1.2 whatever it says,
 	// and sessions are not resumed.
 	TLS *tls.Config
+	// TLSMode is when TLS is demanded; 0 means ForcedTLS, or NoTLS without TLS.
+	TLSMode ServerTLSMode
+	// AllowClients are the identities of the clients that may connect, each
+	// as the subject of the client's certificate ("CN=client1,O=Lab"), as one
+	// of its alternative names, or as its pin ("sha256/…"). It makes the
+	// server demand a certificate that TLS.ClientCAs verify; nil lets in
+	// everyone that TLS does.
+	AllowClients []string
+	// HideNames keeps those who are not inside TLS from learning names: with
+	// SelectiveTLS, exports that are TLSOnly are not listed to them, and an
+	// export that does not exist is answered as one that is TLSOnly.
+	HideNames bool
+	// Legacy also serves clients of the time before NBD_OPT_GO, by
+	// NBD_OPT_EXPORT_NAME, and only in plain text.
+	Legacy bool
+	// MaxConnections is how many clients are served at once; more are closed
+	// without a greeting. 0 means DefaultMaxConnections.
+	MaxConnections int
 	// Log receives one line per connection; nil for none.
 	Log *slog.Logger
 }

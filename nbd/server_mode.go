@@ -1,5 +1,20 @@
 package nbd
 
+// ServerTLSMode is the server's policy, proto.md "TLS versions and modes".
+type ServerTLSMode int
+
+const (
+	// NoTLS refuses STARTTLS: NOTLS. It needs no certificate.
+	NoTLS ServerTLSMode = 1 + iota
+	// OptionalTLS offers TLS and demands it for nothing: OPTIONALTLS of early
+	// drafts. Whoever sits on the path can keep a client from using it.
+	OptionalTLS
+	// ForcedTLS tells nothing and serves nothing before TLS: FORCEDTLS.
+	ForcedTLS
+	// SelectiveTLS demands TLS for the exports that are TLSOnly: SELECTIVETLS.
+	SelectiveTLS
+)
+
 // A verdict is what the TLS mode says to an option, before the option itself
 // is looked at.
 type verdict int

@@ -13,6 +13,9 @@ const (
 	magicRequest     uint32 = 0x25609513         // NBD_REQUEST_MAGIC
 	magicSimple      uint32 = 0x67446698         // NBD_SIMPLE_REPLY_MAGIC
 	magicStructured  uint32 = 0x668e33ef         // NBD_STRUCTURED_REPLY_MAGIC
+
+	magicExtendedRequest uint32 = 0x21e41c71 // NBD_EXTENDED_REQUEST_MAGIC
+	magicExtendedReply   uint32 = 0x6e8a278c // NBD_EXTENDED_REPLY_MAGIC
 )
 
 // Sizes of the fixed parts of messages, in bytes.
@@ -28,7 +31,15 @@ const (
 	lenOffset       = 8                     // in front of the data of an OFFSET_DATA chunk
 	lenHole         = 8 + 4                 // offset, hole size
 	lenError        = 4 + 2                 // error, message length
+	lenExportName   = 8 + 2                 // size, transmission flags
 	lenExportZeroes = 124                   // after an EXPORT_NAME reply unless NO_ZEROES
+
+	lenExtendedRequest = 4 + 2 + 2 + 8 + 8 + 8 // magic, flags, command, cookie, offset, length
+	lenExtendedReply   = 4 + 2 + 2 + 8 + 8 + 8 // magic, flags, type, cookie, offset, length
+	lenExtent          = 4 + 4                 // length, status
+	lenExtentExt       = 8 + 8                 // length, status
+	lenContextID       = 4                     // in front of the extents of a context
+	lenFilter          = 8                     // effect length, in front of the context ids of a filtered BLOCK_STATUS
 )
 
 // Limits of the specification, proto.md "Values" and "Size constraints".
@@ -38,6 +49,7 @@ const (
 	minPreferredBlock = 512     // bytes, smallest preferred block size
 	defaultPreferred  = 4096    // bytes, when the server names none
 	defaultMaxPayload = 1 << 25 // bytes, when the server names none
+	maxExtents        = 1 << 20 // extents of one context in one reply
 )
 
 // Handshake flags: NBD_FLAG_* from the server, NBD_FLAG_C_* from the client.
@@ -134,8 +146,22 @@ const (
 // Flags ask for a variant of a command, NBD_CMD_FLAG_*.
 type Flags uint16
 
-// FlagFUA asks that a write be durable before it is answered, NBD_CMD_FLAG_FUA.
-const FlagFUA Flags = 1 << 0
+// The command flags of the specification.
+const (
+	FlagFUA      Flags = 1 << 0 // NBD_CMD_FLAG_FUA: be durable before the reply
+	FlagNoHole   Flags = 1 << 1 // NBD_CMD_FLAG_NO_HOLE: zeroes that stay allocated
+	FlagDF       Flags = 1 << 2 // NBD_CMD_FLAG_DF: the data of a read in one piece
+	FlagReqOne   Flags = 1 << 3 // NBD_CMD_FLAG_REQ_ONE: one extent of each context
+	FlagFastZero Flags = 1 << 4 // NBD_CMD_FLAG_FAST_ZERO: fail rather than be as slow as a write
+
+	flagPayloadLen Flags = 1 << 5 // NBD_CMD_FLAG_PAYLOAD_LEN: the length is that of a payload
+)
+
+// States of an extent in the metadata context "base:allocation", NBD_STATE_*.
+const (
+	StateHole uint64 = 1 << 0 // NBD_STATE_HOLE: not allocated, a write may find no space
+	StateZero uint64 = 1 << 1 // NBD_STATE_ZERO: reads as zeroes
+)
 
 // Structured reply chunks, NBD_REPLY_FLAG_* and NBD_REPLY_TYPE_*.
 const (
@@ -145,6 +171,7 @@ const (
 	chunkOffsetData  uint16 = 1       // NBD_REPLY_TYPE_OFFSET_DATA
 	chunkOffsetHole  uint16 = 2       // NBD_REPLY_TYPE_OFFSET_HOLE
 	chunkBlockStatus uint16 = 5       // NBD_REPLY_TYPE_BLOCK_STATUS
+	chunkStatusExt   uint16 = 6       // NBD_REPLY_TYPE_BLOCK_STATUS_EXT
 	chunkErrorBit    uint16 = 1 << 15 // set in every error chunk
 	chunkError       uint16 = 0x8001  // NBD_REPLY_TYPE_ERROR
 	chunkErrorOffset uint16 = 0x8002  // NBD_REPLY_TYPE_ERROR_OFFSET
