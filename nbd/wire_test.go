@@ -37,6 +37,9 @@ const (
 	optInfo       = 6
 	optGo         = 7
 	optStructured = 8
+	optListMeta   = 9
+	optSetMeta    = 10
+	optExtended   = 11
 
 	repAck        = 1
 	repServer     = 2
