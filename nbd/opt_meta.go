@@ -24,6 +24,9 @@ func (c *Client) ListMetaContexts(ctx context.Context, export string, queries ..
 	if err := checkMetaRequest(export, queries); err != nil {
 		return nil, err
 	}
+	if c.isLegacy() {
+		return nil, c.unsupported(OptListMetaContext, export)
+	}
 	err = c.step(ctx, func() error {
 		if err := c.negotiateFraming(); err != nil {
 			return err
