@@ -92,7 +92,7 @@ func (c *serveDiskCommand) mode() (nbd.ServerTLSMode, error) {
 	}
 	if c.TLSMode != "" {
 		var err error
-		if mode, err = parseServerTLSMode(c.TLSMode); err != nil {
+		if mode, err = nbd.ParseServerTLSMode(c.TLSMode); err != nil {
 			return 0, usagef("--tls-mode: %v", err)
 		}
 	}
@@ -175,16 +175,4 @@ func exportURI(addr net.Addr, mode nbd.ServerTLSMode, export string) string {
 // understands it.
 func escapeSocket(path string) string {
 	return strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(path))
-}
-
-var serverTLSModes = map[string]nbd.ServerTLSMode{
-	"notls": nbd.NoTLS, "optionaltls": nbd.OptionalTLS, "forcedtls": nbd.ForcedTLS, "selectivetls": nbd.SelectiveTLS,
-}
-
-func parseServerTLSMode(s string) (nbd.ServerTLSMode, error) {
-	mode, ok := serverTLSModes[s]
-	if !ok {
-		return 0, fmt.Errorf("unknown mode %q: use notls, optionaltls, forcedtls or selectivetls", s)
-	}
-	return mode, nil
 }

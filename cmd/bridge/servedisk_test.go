@@ -272,3 +272,66 @@ func TestServeDiskWithTLS(t *testing.T) {
 		t.Errorf("it prints %q", out)
 	}
 }
+
+func TestServeDiskAllowsClients(t *testing.T) {
+	ca, _, _ := pemFiles(t)
+	cert, key := serverFiles(t)
+	for name, allowed := range map[string]bool{"CN=demo browser": true, "CN=somebody else": false} {
+		addr, _ := startServeDisk(t, &serveDiskCommand{
+			File: []string{newFile(t, "disk.img", "0123456789")}, Listen: "tcp://127.0.0.1:0",
+			TLSCert: cert, TLSKey: key, ClientCA: ca, AllowClient: []string{name},
+		})
+		disk, err := openAt(t, exportURI(addr, nbd.ForcedTLS, "disk.img"), demoTrust(t, demoCertificate(t, pki())))
+		if (err == nil) != allowed {
+			t.Errorf("--allow-client %q: %v", name, err)
+		}
+		if err == nil {
+			copyInto(t, disk, "ab", 3)
+		}
+	}
+}
+
+func TestServeDiskSelectively(t *testing.T) {
+	cert, key := serverFiles(t)
+	addr, _ := startServeDisk(t, &serveDiskCommand{
+		File: []string{newFile(t, "open.img", "0123456789"), newFile(t, "secret.img", "0123456789")}, Listen: "tcp://127.0.0.1:0",
+		TLSCert: cert, TLSKey: key, TLSMode: "selectivetls", TLSOnly: []string{"secret.img"},
+	})
+	plain := &nbd.Config{TLSMode: nbd.TLSOff}
+	for _, c := range []struct {
+		export string
+		cfg    *nbd.Config
+		ok     bool
+	}{{"open.img", plain, true}, {"secret.img", plain, false}, {"open.img", demoTrust(t), true}, {"secret.img", demoTrust(t), true}} {
+		disk, err := openAt(t, exportURI(addr, nbd.SelectiveTLS, c.export), c.cfg)
+		if (err == nil) != c.ok {
+			t.Errorf("%s with TLS mode %v: %v", c.export, c.cfg.TLSMode, err)
+		}
+		if err == nil {
+			copyInto(t, disk, "ab", 3)
+		}
+	}
+	r, err := infoOf(t, &infoCommand{URL: "nbd://" + addr.String()})
+	if err != nil || len(r.Exports) != 1 || r.Exports[0].Name != "open.img" {
+		t.Errorf("in the clear it lists %+v, %v", r, err)
+	}
+}
+
+// Without --client-ca whoever trusts the server comes in; optional TLS lets in
+// those without it too.
+func TestServeDiskOptionally(t *testing.T) {
+	cert, key := serverFiles(t)
+	addr, _ := startServeDisk(t, &serveDiskCommand{
+		File: []string{newFile(t, "disk.img", "0123456789")}, Listen: "tcp://127.0.0.1:0", TLSCert: cert, TLSKey: key, TLSMode: "optionaltls",
+	})
+	for _, cfg := range []*nbd.Config{{TLSMode: nbd.TLSOff}, demoTrust(t)} {
+		disk, err := openAt(t, exportURI(addr, nbd.OptionalTLS, "disk.img"), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (disk.TLS() != nil) != (cfg.TLSMode != nbd.TLSOff) {
+			t.Errorf("TLS: %v", disk.TLS())
+		}
+		copyInto(t, disk, "ab", 3)
+	}
+}
