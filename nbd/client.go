@@ -18,11 +18,17 @@ type Client struct {
 	raw  net.Conn // what the caller gave us; closing it unblocks everything
 	conn net.Conn // raw, or the TLS session over it
 
-	tls        *tls.ConnectionState
-	asked      certificateTrace
-	answered   bool // the server has answered an option inside TLS
-	structured bool // structured replies are on
-	closed     bool
+	fixed, noZeroes bool        // handshake flags of both sides
+	oldstyle        *ExportInfo // the one export of an oldstyle server
+
+	tls      *tls.ConnectionState
+	asked    certificateTrace
+	answered bool // the server has answered an option inside TLS
+
+	framed   bool // framing is settled
+	framing  Framing
+	contexts []metaContext // selected for the export to open
+	closed   bool
 }
 
 // NewClient greets the server on c and, by cfg.TLSMode, turns the connection
@@ -36,7 +42,7 @@ func NewClient(ctx context.Context, c net.Conn, cfg *Config) (*Client, error) {
 		c.Close()
 		return nil, err
 	}
-	client := &Client{cfg: *cfg, raw: c, conn: c}
+	client := &Client{cfg: *cfg, raw: c, conn: c, framing: FramingSimple}
 	err := client.step(ctx, func() error {
 		if err := client.greet(); err != nil {
 			return err
@@ -85,7 +91,7 @@ func (c *Client) step(ctx context.Context, do func() error) error {
 // "Newstyle negotiation". The magic is checked before a byte is sent, so that
 // we never speak to a server of another protocol.
 func (c *Client) greet() error {
-	var b [lenGreeting]byte
+	var b [lenGreeting - 2]byte
 	if err := c.read(b[:8], "the greeting"); err != nil {
 		return err
 	}
@@ -95,27 +101,26 @@ func (c *Client) greet() error {
 	if err := c.read(b[8:16], "the greeting"); err != nil {
 		return err
 	}
-	if err := c.checkStyle(binary.BigEndian.Uint64(b[8:16])); err != nil {
-		return err
-	}
-	if err := c.read(b[16:], "the greeting"); err != nil {
-		return err
-	}
-	return c.answerFlags(binary.BigEndian.Uint16(b[16:]))
-}
-
-func (c *Client) checkStyle(magic uint64) error {
-	switch magic {
-	case magicOption:
-		return nil
-	case magicOldstyle:
+	switch magic := binary.BigEndian.Uint64(b[8:16]); {
+	case magic == magicOption:
+		return c.greetNewstyle()
+	case magic == magicOldstyle && c.cfg.Legacy:
+		return c.greetOldstyle()
+	case magic == magicOldstyle:
 		return c.tooOld("it speaks the oldstyle negotiation, which has no TLS")
+	default:
+		return protocolErrorf("unknown negotiation magic %#x", magic)
 	}
-	return protocolErrorf("unknown negotiation magic %#x", magic)
 }
 
-func (c *Client) answerFlags(offered uint16) error {
-	if offered&flagFixedNewstyle == 0 {
+func (c *Client) greetNewstyle() error {
+	var b [2]byte
+	if err := c.read(b[:], "the greeting"); err != nil {
+		return err
+	}
+	offered := binary.BigEndian.Uint16(b[:])
+	c.fixed, c.noZeroes = offered&flagFixedNewstyle != 0, offered&flagNoZeroes != 0
+	if !c.fixed && !c.cfg.Legacy {
 		return c.tooOld("it does not offer the fixed newstyle negotiation, which TLS needs")
 	}
 	answer := uint32(offered & (flagFixedNewstyle | flagNoZeroes))
@@ -128,7 +133,7 @@ func (c *Client) tooOld(sign string) error {
 	if c.cfg.TLSMode == TLSRequire {
 		return fmt.Errorf("%w: possible downgrade of the server: %s", ErrDowngrade, sign)
 	}
-	return protocolErrorf("the server is too old: %s", sign)
+	return protocolErrorf("the server is too old: %s; the legacy option speaks to it, in plain text", sign)
 }
 
 // read fills p exactly. Nothing is ever read ahead during negotiation, so no

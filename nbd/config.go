@@ -185,8 +185,17 @@ func (c *Config) Validate() error {
 	if c.TLSMode < TLSRequire || c.TLSMode > TLSOff {
 		return fmt.Errorf("nbd: unknown TLS mode %d", c.TLSMode)
 	}
+	if c.Framing < FramingExtended || c.Framing > FramingSimple {
+		return fmt.Errorf("nbd: unknown framing %d", c.Framing)
+	}
+	if err := checkQueries(c.MetaContexts); err != nil {
+		return err
+	}
 	if c.TLSMode == TLSOff {
 		return nil
+	}
+	if c.Legacy {
+		return errors.New("nbd: legacy servers know no TLS: legacy needs TLS off")
 	}
 	return c.TLS.validate()
 }

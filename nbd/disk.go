@@ -2,7 +2,6 @@ package nbd
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -26,16 +25,19 @@ const receiveBuffer = 64 << 10
 // no promised order.
 //
 // Cancelling a context gives up waiting, at once: the buffer is the caller's
-// again. A cancelled write may or may not happen.
+// again. A cancelled write may or may not happen, and so may one whose
+// connection ends before the answer: that one's error wraps ErrUnknownOutcome.
 //
 // Two goroutines serve a Disk. receive owns the receiving side, and the one
 // teardown: it gives every waiter the first cause. send owns the sending side.
 type Disk struct {
-	info       ExportInfo
-	tls        *tls.ConnectionState
-	readOnly   bool
-	structured bool
-	piece      int64 // bytes of one request at most
+	info     ExportInfo
+	tls      *tls.ConnectionState
+	readOnly bool
+	framing  Framing
+	contexts []metaContext
+	piece    int64         // bytes of one request's data at most
+	patience time.Duration // for the answer to a request; 0 for ever
 
 	raw, conn net.Conn
 	r         *bufio.Reader
@@ -57,17 +59,32 @@ type Disk struct {
 
 func newDisk(c *Client, info *ExportInfo) *Disk {
 	d := &Disk{
-		info: *info, tls: c.tls, structured: c.structured,
+		info: *info, tls: c.tls, framing: c.framing, contexts: c.contexts,
 		readOnly: info.ReadOnly() || c.cfg.ReadOnly,
-		piece:    pieceSize(info.BlockSize, c.cfg.maxInFlight()),
-		raw:      c.raw, conn: c.conn, r: bufio.NewReaderSize(c.conn, receiveBuffer),
+		piece:    pieceSize(info.BlockSize, c.cfg.maxInFlight()), patience: c.cfg.RequestTimeout,
+		raw: c.raw, conn: c.conn, r: bufio.NewReaderSize(c.conn, receiveBuffer),
 		budget: newBudget(c.cfg.maxInFlight()), writes: newRangeLock(),
 		pending: map[uint64]*request{},
 		wake:    make(chan struct{}, 1), ended: make(chan struct{}),
 	}
+	d.info.Flags = usable(info.Flags, c.framing, len(c.contexts) > 0)
 	d.loops.Go(d.receive)
 	d.loops.Go(d.send)
 	return d
+}
+
+// usable drops the flags that mean nothing beside what was negotiated.
+func usable(f TransmissionFlags, framing Framing, contexts bool) TransmissionFlags {
+	if framing == FramingSimple {
+		f &^= FlagSendDF
+	}
+	if framing != FramingExtended || !contexts {
+		f &^= FlagBlockStatusPayload
+	}
+	if f&FlagSendWriteZeroes == 0 {
+		f &^= FlagSendFastZero
+	}
+	return f
 }
 
 // Info returns what the server told of the export.
@@ -79,63 +96,21 @@ func (d *Disk) Info() *ExportInfo {
 // TLS returns the facts of the TLS session, or nil without TLS.
 func (d *Disk) TLS() *tls.ConnectionState { return d.tls }
 
+// Framing is what was negotiated.
+func (d *Disk) Framing() Framing { return d.framing }
+
+// MetaContexts are the names of the metadata contexts that are selected, in
+// the server's order: those of Config.MetaContexts that the export has.
+func (d *Disk) MetaContexts() []string {
+	names := make([]string, len(d.contexts))
+	for i, m := range d.contexts {
+		names[i] = m.name
+	}
+	return names
+}
+
 // ReadOnly tells whether writes are refused, by the export or by Config.ReadOnly.
 func (d *Disk) ReadOnly() bool { return d.readOnly }
-
-// Read fills p from the byte offset off. It is all or an error: an *OpError
-// from the server, ErrOutOfRange, the context's error, or why the connection
-// ended. After an error the contents of p are undefined.
-func (d *Disk) Read(ctx context.Context, p []byte, off int64) error {
-	spans, err := d.split("read", off, len(p))
-	if err != nil {
-		return err
-	}
-	return d.inFlight(ctx, spans, func(s span) (*request, error) {
-		return readRequest(s, p), nil
-	})
-}
-
-// Write stores p at the byte offset off. FlagFUA asks that it be durable on
-// return; where the server has no FUA a Flush does it. p is copied. Besides
-// the errors of Read: ErrReadOnly.
-func (d *Disk) Write(ctx context.Context, p []byte, off int64, f Flags) error {
-	if d.readOnly {
-		return fmt.Errorf("%w (export %q)", ErrReadOnly, d.info.Name)
-	}
-	if f&^FlagFUA != 0 {
-		return fmt.Errorf("nbd: write: unknown flags %#x: %w", f, EINVAL)
-	}
-	spans, err := d.split("write", off, len(p))
-	if err != nil {
-		return err
-	}
-	sendFUA := f & FlagFUA
-	if d.info.Flags&FlagSendFUA == 0 {
-		sendFUA = 0
-	}
-	err = d.inFlight(ctx, spans, func(s span) (*request, error) {
-		return d.writeRequest(ctx, s, p, sendFUA)
-	})
-	if err == nil && sendFUA != f&FlagFUA {
-		err = d.Flush(ctx)
-	}
-	return err
-}
-
-// Flush makes every write durable that was answered before the call. On a
-// read-only disk it does nothing. Where the server offers no flush the error
-// is an *OpError with ENOTSUP: nothing can be promised then.
-func (d *Disk) Flush(ctx context.Context) error {
-	if d.readOnly {
-		return nil
-	}
-	if d.info.Flags&FlagSendFlush == 0 {
-		return &OpError{Op: "flush", Errno: ENOTSUP}
-	}
-	return d.inFlight(ctx, []span{{}}, func(span) (*request, error) {
-		return &request{op: "flush", cmd: cmdFlush}, nil
-	})
-}
 
 // Wait blocks until the connection has ended and its goroutines with it. It
 // returns nil after Close, else the first cause.

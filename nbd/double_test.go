@@ -38,7 +38,7 @@ func (d *double) serve(t testing.TB) net.Conn {
 			}
 		}()
 		l.greet()
-		l.open(offer{uint64(len(d.disk)), d.flags, infoBlock(d.minimum, max(d.minimum, 512), d.maximum), d.structured})
+		l.open(offer{size: uint64(len(d.disk)), flags: d.flags, block: infoBlock(d.minimum, max(d.minimum, 512), d.maximum), structured: d.structured})
 		d.answerAll(l, &work)
 	})
 	t.Cleanup(func() {
@@ -78,6 +78,10 @@ func (d *double) note(c call) {
 	defer d.mu.Unlock()
 	d.calls = append(d.calls, call{flags: c.flags, cmd: c.cmd, cookie: c.cookie, offset: c.offset, length: c.length})
 	data := c.cmd == cmdRead || c.cmd == cmdWrite
+	effect := c.cmd == cmdTrim || c.cmd == cmdWriteZeroes
+	if effect && (c.offset%uint64(d.minimum) != 0 || c.length%d.minimum != 0 || c.length == 0 || c.offset+uint64(c.length) > uint64(len(d.disk))) {
+		d.violations = append(d.violations, fmt.Sprintf("command %d, %d bytes at %d", c.cmd, c.length, c.offset))
+	}
 	if data && (c.offset%uint64(d.minimum) != 0 || c.length%d.minimum != 0 || c.length == 0 || c.length > d.maximum || c.offset+uint64(c.length) > uint64(len(d.disk))) {
 		d.violations = append(d.violations, fmt.Sprintf("command %d, %d bytes at %d", c.cmd, c.length, c.offset))
 	}
@@ -91,6 +95,9 @@ func (d *double) carryOut(c call) []byte {
 		return simple(22, c.cookie)
 	case c.cmd == cmdWrite:
 		copy(d.disk[c.offset:], c.payload)
+		return simple(0, c.cookie)
+	case c.cmd == cmdWriteZeroes:
+		clear(d.disk[c.offset:][:c.length])
 		return simple(0, c.cookie)
 	case c.cmd == cmdRead && d.structured:
 		return d.chunks(c)

@@ -58,20 +58,21 @@ func fromWire(v uint32) Errno {
 	return EINVAL
 }
 
-// An OpError is a request that the server answered with an error. It unwraps
+// An OpError is a request that the server answered with an error, or one that
+// it does not offer and that was not sent. It unwraps
 // to the Errno, and the connection stays usable.
 type OpError struct {
-	Op      string // "read", "write", "flush"
+	Op      string // "read", "write", "flush", "trim", "cache", "write of zeroes", "block status"
 	Offset  int64  // bytes
-	Length  int    // bytes
+	Length  int64  // bytes
 	Message string // what the server said, made printable; may be empty
 	Errno   Errno
 }
 
 func (e *OpError) Error() string {
 	text := fmt.Sprintf("nbd: %s of %d bytes at %d: %v", e.Op, e.Length, e.Offset, e.Errno)
-	if e.Op == "flush" {
-		text = fmt.Sprintf("nbd: flush: %v", e.Errno)
+	if e.Length == 0 {
+		text = fmt.Sprintf("nbd: %s: %v", e.Op, e.Errno)
 	}
 	return withMessage(text, e.Message)
 }
@@ -83,13 +84,16 @@ func (e *OpError) Unwrap() error { return e.Errno }
 type OptionError struct {
 	Option  Option
 	Reply   ReplyType
-	Export  string // the export asked for, with INFO and GO
+	Export  string // the export asked for, with options that name one
 	Message string // what the server said, made printable; may be empty
 }
 
 func (e *OptionError) Error() string {
 	text := fmt.Sprintf("nbd: server refused %v: %v", e.Option, e.Reply)
-	if e.Option == OptInfo || e.Option == OptGo {
+	switch e.Option {
+	case OptListMetaContext, OptSetMetaContext:
+		text = fmt.Sprintf("nbd: server refused the metadata contexts of export %q: %v", e.Export, e.Reply)
+	case OptInfo, OptGo:
 		text = fmt.Sprintf("nbd: server refused export %q: %v", e.Export, e.Reply)
 	}
 	return withMessage(text, e.Message)

@@ -39,6 +39,7 @@ var optionLies = []struct {
 	{"SERVER name beyond its entry", optList, optionReply(optList, repServer, cat(u32(5), []byte("abcd"))), "5 bytes"},
 	{"SERVER name of 4 GiB", optList, optionReply(optList, repServer, cat(u32(math.MaxUint32), []byte("abcd"))), "4294967295"},
 	{"SERVER name too long", optList, optionReply(optList, repServer, cat(u32(4097), make([]byte, 4097))), "4097"},
+	{"EXTENDED_HEADERS answered with SERVER", optExtended, optionReply(optExtended, repServer, serverEntry("a", "")), "SERVER"},
 	{"STRUCTURED_REPLY answered with INFO", optStructured, optionReply(optStructured, repInfo, infoExport(1, 1)), "INFO"},
 	{"GO acknowledged without EXPORT", optGo, optionReply(optGo, repAck, nil), "without the export's size"},
 	{"GO with block sizes alone", optGo, cat(optionReply(optGo, repInfo, infoBlock(1, 512, 512)), optionReply(optGo, repAck, nil)), "without"},
@@ -87,6 +88,7 @@ func tellOne(lieTo uint32, answer []byte) func(*liar) {
 	honest := map[uint32][]byte{
 		optList:       optionReply(optList, repAck, nil),
 		optInfo:       cat(optionReply(optInfo, repInfo, infoExport(1, 1)), optionReply(optInfo, repAck, nil)),
+		optExtended:   optionReply(optExtended, errUnsup, nil),
 		optStructured: optionReply(optStructured, repAck, nil),
 	}
 	return func(l *liar) {
@@ -150,6 +152,8 @@ func TestOddButHonestNegotiation(t *testing.T) {
 		l.send(optionReply(optList, repServer, cat(u32(4096), long, long)), optionReply(optList, repAck, nil))
 		l.option()
 		l.send(optionReply(optInfo, repInfo, infoBlock(512, 4096, 1<<20)), optionReply(optInfo, errBlockSize, long))
+		l.option()
+		l.send(optionReply(optExtended, errPlatform, nil))
 		l.option()
 		l.send(optionReply(optStructured, errPolicy, nil))
 		l.option()
@@ -220,7 +224,7 @@ func TestRefusals(t *testing.T) {
 
 // "The client MUST initiate a soft disconnect" when the server shuts down.
 func TestShutdownReplyIsAnsweredWithAbort(t *testing.T) {
-	for _, opt := range []uint32{optList, optInfo, optStructured, optGo} {
+	for _, opt := range []uint32{optList, optInfo, optExtended, optStructured, optGo} {
 		var last uint32
 		against(t, func(l *liar) {
 			tellOne(opt, optionReply(opt, errShutdown, []byte("bye")))(l)

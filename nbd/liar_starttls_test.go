@@ -209,8 +209,11 @@ func TestLiesInsideTLS(t *testing.T) {
 		{"TLS_REQD to LIST", optList, optionReply(optList, errTLSReqd, nil), false, "although TLS is on"},
 		{"TLS_REQD to INFO", optInfo, optionReply(optInfo, errTLSReqd, nil), false, "although TLS is on"},
 		{"TLS_REQD to STRUCTURED_REPLY", optStructured, optionReply(optStructured, errTLSReqd, nil), false, "although TLS is on"},
+		{"TLS_REQD to EXTENDED_HEADERS", optExtended, optionReply(optExtended, errTLSReqd, nil), false, "although TLS is on"},
 		{"TLS_REQD to GO", optGo, optionReply(optGo, errTLSReqd, nil), false, "although TLS is on"},
 		{"INVALID to the first STRUCTURED_REPLY", optStructured, optionReply(optStructured, errInvalid, nil), true, "state from before TLS"},
+		{"INVALID to the first EXTENDED_HEADERS", optExtended, optionReply(optExtended, errInvalid, nil), true, "state from before TLS"},
+		{"EXT_HEADER_REQD to the first STRUCTURED_REPLY", optStructured, optionReply(optStructured, errExtHeaders, nil), true, "state from before TLS"},
 		{"SERVER of 2 GiB", optList, claim(optList, repServer, 1<<31), false, "2147483648"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -241,6 +244,8 @@ func honestUntil(l *liar, opt uint32) {
 			return
 		case optInfo:
 			l.send(optionReply(optInfo, repInfo, infoExport(1, 1)), optionReply(optInfo, repAck, nil))
+		case optExtended:
+			l.send(optionReply(got, errUnsup, nil))
 		default:
 			l.send(optionReply(got, repAck, nil))
 		}

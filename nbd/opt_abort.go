@@ -12,7 +12,9 @@ const abortTimeout = 2 * time.Second
 // connection. A server that closes without an answer is fine too.
 func (c *Client) Abort(ctx context.Context) error {
 	err := c.step(ctx, func() error {
-		c.sayAbort()
+		if !c.isLegacy() {
+			c.sayAbort()
+		}
 		return nil
 	})
 	c.hangUp()

@@ -17,6 +17,8 @@ type BlockSize struct {
 	MaximumPayload uint32 // the most data that one request may carry
 }
 
+var defaultBlockSize = BlockSize{1, defaultPreferred, defaultMaxPayload}
+
 // ExportInfo is what a server tells of an export.
 type ExportInfo struct {
 	Name        string // the canonical name, or the one that was asked for
@@ -35,6 +37,9 @@ func (c *Client) Info(ctx context.Context, export string) (info *ExportInfo, err
 	if err := checkName(export); err != nil {
 		return nil, err
 	}
+	if c.isLegacy() {
+		return nil, c.unsupported(OptInfo, export)
+	}
 	err = c.step(ctx, func() error {
 		info, err = c.exportOption(OptInfo, export)
 		return err
@@ -51,10 +56,7 @@ func (c *Client) Open(ctx context.Context, export string) (*Disk, error) {
 	}
 	var info *ExportInfo
 	err := c.step(ctx, func() (err error) {
-		if err = c.structuredReply(); err != nil {
-			return err
-		}
-		info, err = c.exportOption(OptGo, export)
+		info, err = c.open(export)
 		return err
 	})
 	if err != nil {
@@ -62,6 +64,23 @@ func (c *Client) Open(ctx context.Context, export string) (*Disk, error) {
 	}
 	c.closed = true // spent: the Disk has the connection
 	return newDisk(c, info), nil
+}
+
+func (c *Client) open(export string) (*ExportInfo, error) {
+	if c.isLegacy() {
+		return c.openLegacy(export)
+	}
+	if err := c.negotiateFraming(); err != nil {
+		return nil, err
+	}
+	if err := c.setMetaContexts(export); err != nil {
+		return nil, err
+	}
+	info, err := c.exportOption(OptGo, export)
+	if refused := (*OptionError)(nil); c.cfg.Legacy && c.framing != FramingExtended && errors.As(err, &refused) && refused.Reply == RepErrUnsup {
+		return c.exportName(export)
+	}
+	return info, err
 }
 
 // exportOption runs INFO or GO, which differ only in what follows.
@@ -79,8 +98,7 @@ func (c *Client) exportOption(opt Option, export string) (*ExportInfo, error) {
 // appendExportRequest writes the data of INFO and GO: name, and the
 // information types that we ask for. Asking for block sizes binds us to them.
 func appendExportRequest(b []byte, export string) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(export)))
-	b = append(b, export...)
+	b = appendString(b, export)
 	wanted := []uint16{infoName, infoDescription, infoBlockSize}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(wanted)))
 	for _, w := range wanted {
@@ -90,7 +108,7 @@ func appendExportRequest(b []byte, export string) []byte {
 }
 
 func (c *Client) recvInfo(opt Option, export string) (*ExportInfo, error) {
-	info := &ExportInfo{Name: export, BlockSize: BlockSize{1, defaultPreferred, defaultMaxPayload}}
+	info := &ExportInfo{Name: export, BlockSize: defaultBlockSize}
 	described := false
 	for range maxInfoReplies {
 		typ, data, err := c.recvReply(opt)

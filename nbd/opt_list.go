@@ -15,6 +15,9 @@ type ExportEntry struct {
 // listed may exist all the same, and a server may refuse to list. At most
 // 10000 exports are taken. nbdkit answers only one List per connection.
 func (c *Client) List(ctx context.Context) (entries []ExportEntry, err error) {
+	if c.isLegacy() {
+		return nil, c.unsupported(OptList, "")
+	}
 	err = c.step(ctx, func() error {
 		entries, err = c.list()
 		return err

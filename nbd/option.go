@@ -95,12 +95,14 @@ func (c *Client) expectAck(opt Option) error {
 }
 
 // checkName refuses an export name that the protocol can't carry.
-func checkName(name string) error {
-	if len(name) > maxString {
-		return fmt.Errorf("nbd: an export name of %d bytes: at most %d are allowed", len(name), maxString)
+func checkName(name string) error { return checkString("export name", name) }
+
+func checkString(what, s string) error {
+	if len(s) > maxString {
+		return fmt.Errorf("nbd: the %s has %d bytes: at most %d are allowed", what, len(s), maxString)
 	}
-	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("nbd: the export name %q is not UTF-8 without NUL", name)
+	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return fmt.Errorf("nbd: the %s %q is not UTF-8 without NUL", what, s)
 	}
 	return nil
 }

@@ -4,39 +4,49 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"sync"
+	"time"
 )
 
-// minWeight is what the smallest request counts against the bytes in flight,
-// so that their number is bounded too.
-const minWeight = 4096
+const (
+	// minWeight is what the smallest request counts against the bytes in
+	// flight, so that their number is bounded too.
+	minWeight = 4096
+	// maxFlight is how many requests of one call are under way at once.
+	maxFlight = 512
+)
 
 // A request is one message to the server and its reply.
 type request struct {
-	op     string // for error texts
-	cmd    uint16
-	flags  Flags
-	offset int64
-	length int
-	frame  []byte // header and payload, until sent
+	op      string // for error texts
+	cmd     uint16
+	flags   Flags
+	offset  int64
+	length  int64  // bytes of the export that it is about
+	payload []byte // what follows the header, until sent
+	frame   []byte // header and payload, until sent
 
 	cookie  uint64
-	sent    bool   // guarded by Disk.mu
-	release func() // frees the range of a write, once, when the request ends
-	bounce  func() // copies a partly wanted block to the caller
+	sent    bool        // guarded by Disk.mu
+	timeout *time.Timer // of Config.RequestTimeout, once sent; guarded by Disk.mu
+	release func()      // frees the range of a write, once, when the request ends
+	bounce  func()      // copies a partly wanted block to the caller
 
 	mu  sync.Mutex
 	dst []byte // where a read's data goes; nil once the caller has its buffer back
 
-	got     coverage // which bytes of a read have arrived
-	failure error    // what the server answered, or why the connection ended
+	got     coverage     // which bytes of a read have arrived
+	pieces  int          // in which they came
+	status  *statusReply // what a BLOCK_STATUS has brought
+	failure error        // what the server answered, or why the connection ended
 	done    chan struct{}
 }
 
 // readRequest reads a span, straight into p unless the caller wants only part
 // of a block.
-func readRequest(s span, p []byte) *request {
-	r := &request{op: "read", cmd: cmdRead, offset: s.lo, length: int(s.hi - s.lo), dst: s.of(p)}
+func readRequest(s span, p []byte, f Flags) *request {
+	r := &request{op: "read", cmd: cmdRead, flags: f, offset: s.lo, length: s.hi - s.lo, dst: s.of(p)}
 	if !s.whole() {
 		block := make([]byte, s.hi-s.lo)
 		r.dst = block
@@ -45,54 +55,72 @@ func readRequest(s span, p []byte) *request {
 	return r
 }
 
-// writeRequest copies the span's bytes behind a request header. A block that
-// is written in part is read first, and the range is locked from then until
-// the server has answered, so that no other write of ours falls in between.
-func (d *Disk) writeRequest(ctx context.Context, s span, p []byte, f Flags) (*request, error) {
+// writeRequest has fill put the caller's bytes of the span behind a request
+// header. A block that is written in part is read first, and the range is
+// locked from then until the server has answered, so that no other write of
+// ours falls in between.
+func (d *Disk) writeRequest(ctx context.Context, s span, f Flags, fill func(dst []byte)) (*request, error) {
+	r, err := d.effectRequest(ctx, "write", cmdWrite, s, f)
+	if err != nil {
+		return nil, err
+	}
+	header := d.lenRequest()
+	r.frame = make([]byte, int64(header)+r.length)
+	r.payload = r.frame[header:]
+	if !s.whole() {
+		if err := d.Read(ctx, r.payload, s.lo); err != nil {
+			r.release()
+			return nil, fmt.Errorf("nbd: reading the block around a partial write: %w", err)
+		}
+	}
+	fill(r.payload[s.from-s.lo : s.to-s.lo])
+	return r, nil
+}
+
+// effectRequest changes a span without sending data, its range locked.
+func (d *Disk) effectRequest(ctx context.Context, op string, cmd uint16, s span, f Flags) (*request, error) {
 	release, err := d.writes.lock(ctx, s.lo, s.hi)
 	if err != nil {
 		return nil, err
 	}
-	r := &request{op: "write", cmd: cmdWrite, flags: f, offset: s.lo, length: int(s.hi - s.lo), release: release}
-	r.frame = make([]byte, lenRequest+r.length)
-	payload := r.frame[lenRequest:]
-	if !s.whole() {
-		if err := d.Read(ctx, payload, s.lo); err != nil {
-			release()
-			return nil, fmt.Errorf("nbd: reading the block around a partial write: %w", err)
-		}
-	}
-	copy(payload[s.from-s.lo:], s.of(p))
-	return r, nil
+	return &request{op: op, cmd: cmd, flags: f, offset: s.lo, length: s.hi - s.lo, release: release}, nil
 }
 
-// inFlight starts a request for each span and waits for all of them. On the
-// first failure it lets go of the rest.
-func (d *Disk) inFlight(ctx context.Context, spans []span, make func(span) (*request, error)) error {
+// inFlight starts a request for each span and waits for all of them; a span
+// may need none. On the first failure it lets go of the rest.
+func (d *Disk) inFlight(ctx context.Context, spans iter.Seq[span], make func(span) (*request, error)) error {
 	var flight []*request
 	defer func() {
 		for _, r := range flight {
 			d.abandon(r)
 		}
 	}()
-	for _, s := range spans {
-		r, err := make(s)
+	land := func() error { // waits for the oldest
+		err := d.wait(ctx, flight[0])
 		if err == nil {
+			flight = flight[1:]
+		}
+		return err
+	}
+	for s := range spans {
+		r, err := make(s)
+		if err == nil && r != nil {
 			err = d.start(ctx, r)
 		}
 		if err != nil {
 			return err
 		}
-		flight = append(flight, r)
-		if flight[0].over() { // a long call stops at its first error
-			if err := d.wait(ctx, flight[0]); err != nil {
+		if r != nil {
+			flight = append(flight, r)
+		}
+		for len(flight) > 0 && (len(flight) == maxFlight || flight[0].over()) { // a long call stops at its first error
+			if err := land(); err != nil {
 				return err
 			}
-			flight = flight[1:]
 		}
 	}
-	for ; len(flight) > 0; flight = flight[1:] {
-		if err := d.wait(ctx, flight[0]); err != nil {
+	for len(flight) > 0 {
+		if err := land(); err != nil {
 			return err
 		}
 	}
@@ -124,7 +152,7 @@ func (d *Disk) enqueue(r *request) error {
 	}
 	d.cookie++
 	r.cookie, r.done = d.cookie, make(chan struct{})
-	r.encode()
+	r.encode(d.framing)
 	d.pending[r.cookie] = r
 	d.queue = append(d.queue, r)
 	d.nudge()
@@ -141,22 +169,59 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// encode fills in the request header, proto.md "Request message". FLUSH and
-// DISC have neither offset nor length.
-func (r *request) encode() {
-	if r.frame == nil {
-		r.frame = make([]byte, lenRequest)
+func (d *Disk) lenRequest() int {
+	if d.framing == FramingExtended {
+		return lenExtendedRequest
 	}
-	b := r.frame[:0]
-	b = binary.BigEndian.AppendUint32(b, magicRequest)
-	b = binary.BigEndian.AppendUint16(b, uint16(r.flags))
-	b = binary.BigEndian.AppendUint16(b, r.cmd)
-	b = binary.BigEndian.AppendUint64(b, r.cookie)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.offset))
-	binary.BigEndian.AppendUint32(b, uint32(r.length))
+	return lenRequest
 }
 
-func (r *request) weight() int64 { return max(int64(r.length), minWeight) }
+// encode fills in the request header, proto.md "Compact request message" and
+// "Extended request message", in front of the payload that is in frame
+// already. FLUSH and DISC have neither offset nor length.
+func (r *request) encode(framing Framing) {
+	b := r.frame[:0]
+	if framing != FramingExtended {
+		b = r.appendHeader(b, magicRequest, r.flags)
+		b = binary.BigEndian.AppendUint32(b, uint32(r.length))
+	} else {
+		b = r.appendExtendedHeader(b)
+	}
+	if r.frame == nil {
+		r.frame = append(b, r.payload...)
+	}
+	r.payload = nil
+}
+
+func (r *request) appendHeader(b []byte, magic uint32, f Flags) []byte {
+	b = binary.BigEndian.AppendUint32(b, magic)
+	b = binary.BigEndian.AppendUint16(b, uint16(f))
+	b = binary.BigEndian.AppendUint16(b, r.cmd)
+	b = binary.BigEndian.AppendUint64(b, r.cookie)
+	return binary.BigEndian.AppendUint64(b, uint64(r.offset))
+}
+
+// appendExtendedHeader says in the length how much follows, if anything does.
+func (r *request) appendExtendedHeader(b []byte) []byte {
+	if len(r.payload) == 0 {
+		b = r.appendHeader(b, magicExtendedRequest, r.flags)
+		return binary.BigEndian.AppendUint64(b, uint64(r.length))
+	}
+	b = r.appendHeader(b, magicExtendedRequest, r.flags|flagPayloadLen)
+	return binary.BigEndian.AppendUint64(b, uint64(len(r.payload)))
+}
+
+// weight is what r counts against the bytes in flight: its data. What has none
+// but makes the server send something counts that.
+func (r *request) weight() int64 {
+	switch r.cmd {
+	case cmdRead, cmdWrite:
+		return max(r.length, minWeight)
+	case cmdBlockStatus:
+		return statusWeight
+	}
+	return minWeight
+}
 
 func (r *request) over() bool {
 	select {
@@ -202,6 +267,16 @@ func (d *Disk) abandon(r *request) {
 	d.finishLocked(r)
 }
 
+// sentLocked notes that r is on its way, and from when it is waited for.
+func (d *Disk) sentLocked(r *request) {
+	r.sent = true
+	if d.patience > 0 {
+		r.timeout = time.AfterFunc(d.patience, func() {
+			d.fail(fmt.Errorf("%w: a %s of %d bytes at %d, for %v", ErrRequestTimeout, r.op, r.length, r.offset, d.patience))
+		})
+	}
+}
+
 // finish ends a request whose reply is complete.
 func (d *Disk) finish(r *request) {
 	d.mu.Lock()
@@ -215,9 +290,21 @@ func (d *Disk) finishLocked(r *request) {
 	if r.release != nil {
 		r.release()
 	}
+	if r.timeout != nil {
+		r.timeout.Stop()
+	}
 	close(r.done)
 	if d.parting != nil && len(d.pending) == 0 {
 		d.nudge()
+	}
+}
+
+// lose ends a request with its connection. What it was to change may have
+// changed (attack A26).
+func (r *request) lose(cause error) {
+	r.failure = cause
+	if r.sent && r.release != nil { // what changes the export holds its range
+		r.failure = fmt.Errorf("%w (a %s of %d bytes at %d): %w", ErrUnknownOutcome, r.op, r.length, r.offset, cause)
 	}
 }
 

@@ -36,7 +36,7 @@ func (d *Disk) next() (requests []*request, goodbye bool) {
 		d.mu.Lock()
 		requests, d.queue = d.queue, nil
 		for _, r := range requests {
-			r.sent = true
+			d.sentLocked(r)
 		}
 		goodbye = d.parting != nil && len(d.pending) == 0
 		d.mu.Unlock()
@@ -93,7 +93,7 @@ func (d *Disk) disconnect() {
 	stuck := time.AfterFunc(closeTimeout, func() { d.raw.Close() })
 	defer stuck.Stop()
 	goodbye := &request{cmd: cmdDisc}
-	goodbye.encode()
+	goodbye.encode(d.framing)
 	_ = d.flushBatch(goodbye.frame)
 	d.conn.Close()
 }

@@ -19,12 +19,11 @@ func TestSplit(t *testing.T) {
 		reachable := size - size%int64(block)
 		length := r.Int64N(min(reachable, 3<<20) + 1)
 		off := reachable - length - r.Int64N(min(reachable-length, 200_000)+1)
-		spans, err := d.split("read", off, int(length))
-		if err != nil {
+		if err := d.checkRange("read", off, length); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		at := off
-		for _, s := range spans {
+		for s := range d.spans(off, length, d.piece) {
 			whole := s.lo%int64(block) == 0 && s.hi%int64(block) == 0 && s.hi > s.lo && s.hi <= reachable
 			if !whole || s.hi-s.lo > int64(b.MaximumPayload) || s.from != at || s.from < s.lo || s.to > s.hi || s.to <= s.from || s.at != off {
 				t.Fatalf("seed %d: %+v of %d bytes at %d, block %d", seed, s, length, off, block)
@@ -44,10 +43,10 @@ func TestSplitRefuses(t *testing.T) {
 	d := &Disk{info: ExportInfo{Size: 1000, BlockSize: BlockSize{512, 512, 512}}, piece: 512}
 	for _, c := range []struct {
 		off int64
-		n   int
-	}{{-1, 0}, {0, 1001}, {1001, 0}, {math.MaxInt64, 1}, {math.MinInt64, 5}, {0, 513}, {512, 1}, {999, 1}} {
-		if spans, err := d.split("read", c.off, c.n); !errors.Is(err, ErrOutOfRange) {
-			t.Errorf("%d bytes at %d: %v, %v", c.n, c.off, spans, err)
+		n   int64
+	}{{0, -1}, {1, math.MaxInt64}, {-1, 0}, {0, 1001}, {1001, 0}, {math.MaxInt64, 1}, {math.MinInt64, 5}, {0, 513}, {512, 1}, {999, 1}} {
+		if err := d.checkRange("read", c.off, c.n); !errors.Is(err, ErrOutOfRange) {
+			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
 		}
 	}
 }

@@ -37,6 +37,9 @@ const (
 	optInfo       = 6
 	optGo         = 7
 	optStructured = 8
+	optListMeta   = 9
+	optSetMeta    = 10
+	optExtended   = 11
 
 	repAck        = 1
 	repServer     = 2
@@ -52,7 +55,7 @@ const (
 	errTooBig     = 0x80000009
 	errExtHeaders = 0x8000000a
 
-	cmdRead, cmdWrite, cmdDisc, cmdFlush = 0, 1, 2, 3
+	cmdRead, cmdWrite, cmdDisc, cmdFlush, cmdTrim, cmdCache, cmdWriteZeroes, cmdBlockStatus = 0, 1, 2, 3, 4, 5, 6, 7
 )
 
 func greeting(flags uint16) []byte {
