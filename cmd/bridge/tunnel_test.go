@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -74,6 +75,30 @@ func TestInfoTakesItsLeave(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A Read under way is not cut: it ends as that of any net.Conn does.
+func TestCloseCutsNoRead(t *testing.T) {
+	url, farewells := attentiveBridge(t, serverOf(nil))
+	c, err := dialTunnel(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 18)); err != nil { // the greeting
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		read <- err
+	}()
+	c.Close()
+	if err := receive(t, read); err != io.EOF && !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the Read ended with %v", err)
+	}
+	if code := receive(t, farewells); code != websocket.StatusNormalClosure {
+		t.Errorf("the bridge saw %v", code)
 	}
 }
 
