@@ -122,9 +122,11 @@ func (c *serveDiskCommand) tlsConfig() (*tls.Config, error) {
 	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if c.ClientCA != "" {
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
-		cfg.ClientCAs, err = readCA("--client-ca", c.ClientCA)
+		if cfg.ClientCAs, err = readCA(c.ClientCA); err != nil {
+			return nil, fmt.Errorf("--client-ca: %w", err)
+		}
 	}
-	return cfg, err
+	return cfg, nil
 }
 
 // markTLSOnly refuses a name that is no export's: its owner would think that

@@ -48,7 +48,7 @@ func TestServeDiskRefuses(t *testing.T) {
 		"exports without selective":  {serveDiskCommand{TLSCert: cert, TLSKey: key, TLSOnly: []string{"disk.img"}}, true, []string{"--tls-only", "belong together"}},
 		"selective unknown export":   {serveDiskCommand{TLSCert: cert, TLSKey: key, TLSMode: "selectivetls", TLSOnly: []string{"dsk.img"}}, true, []string{`--tls-only "dsk.img"`, "no export"}},
 		"certificate that is none":   {serveDiskCommand{TLSCert: disk, TLSKey: key}, false, []string{"--tls-cert"}},
-		"client CA that is none":     {serveDiskCommand{TLSCert: cert, TLSKey: key, ClientCA: disk}, false, []string{"--client-ca " + disk, "no PEM"}},
+		"client CA that is none":     {serveDiskCommand{TLSCert: cert, TLSKey: key, ClientCA: disk}, false, []string{"--client-ca: " + disk, "no PEM"}},
 		"same name twice":            {serveDiskCommand{File: []string{newFile(t, "disk.img", "y")}}, true, []string{`two images are named "disk.img"`}},
 		"no such file":               {serveDiskCommand{File: []string{"/no/such/file"}}, false, []string{"/no/such/file"}},
 	} {
@@ -131,7 +131,7 @@ func TestExportURI(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
-		if e := endpointOf(t, got); e.export != c.export || e.network == "unix" && e.address != unix.Name {
+		if e := endpointOf(t, got); e.Export != c.export || e.Network == "unix" && e.Address != unix.Name {
 			t.Errorf("%s reads as %+v", got, e)
 		}
 	}
@@ -177,7 +177,7 @@ func openAt(t *testing.T, uri string, cfg *nbd.Config) (*nbd.Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := client.Open(t.Context(), e.export)
+	disk, err := client.Open(t.Context(), e.Export)
 	if err != nil {
 		client.Close()
 		return nil, err
