@@ -181,13 +181,15 @@ export "a":
 	description: "disk a"
 	size: 1536 bytes (1.5 KiB)
 	read-only: true
-	features: [read-only flush fua multi-conn]
+	features: [read-only flush fua df multi-conn]
+	metadata contexts: ["base:allocation"]
 	block sizes: minimum 1, preferred 4096, maximum payload 33554432
 export "b":
 	description: "disk b"
 	size: 0 bytes (0 B)
 	read-only: false
-	features: [flush fua multi-conn]
+	features: [flush fua write-zeroes df multi-conn]
+	metadata contexts: ["base:allocation"]
 	block sizes: minimum 1, preferred 4096, maximum payload 33554432
 `; text.String() != want || r.URL != url {
 		t.Errorf("%s: got\n%s\nwant\n%s", r.URL, &text, want)
