@@ -75,6 +75,7 @@ func (c *infoCommand) Run(ctx context.Context) error {
 	if c.JSON {
 		enc := json.NewEncoder(os.Stdout)
 		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false) // the & of a URL stays one
 		return enc.Encode(r)
 	}
 	r.print(os.Stdout)

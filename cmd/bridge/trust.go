@@ -100,10 +100,14 @@ func (f *trustFlags) trustCA(t *nbd.TLSConfig, e *endpoint) (err error) {
 	default:
 		t.SystemRoots = true
 	}
-	if err == nil && t.ServerName == "" {
-		err = usagef("%s does not tell the name in the NBD server's certificate: give --server-name NAME and --ca FILE, or --tls off", e.url)
+	if err != nil || t.ServerName != "" {
+		return err
 	}
-	return err
+	want := "--server-name NAME and --ca FILE, or --tls off"
+	if e.Certificates != "" {
+		want = "--server-name NAME, or tls-hostname=NAME in the URL"
+	}
+	return usagef("%s does not tell the name in the NBD server's certificate: give %s", e.url, want)
 }
 
 // identify loads the client's own certificate, if there is one.

@@ -169,7 +169,7 @@ func TestTrustRefuses(t *testing.T) {
 		{"folder and CA", "nbds://h?tls-certificates=/x", trustFlags{CA: ca}, true, []string{"/x", "drop one of them"}},
 		{"folder and certificate", "nbds://h?tls-certificates=/x", trustFlags{Cert: cert, Key: key}, true, []string{"/x", "drop one of them"}},
 		{"no folder", "nbds://h?tls-certificates=/x/y", trustFlags{}, false, []string{"tls-certificates", "/x/y/ca-cert.pem"}},
-		{"folder without a name", "nbds+unix:///?socket=/s&tls-certificates=" + libnbdFolder(t), trustFlags{}, true, []string{"--server-name NAME"}},
+		{"folder without a name", "nbds+unix:///?socket=/s&tls-certificates=" + libnbdFolder(t), trustFlags{}, true, []string{"--server-name NAME, or tls-hostname=NAME"}},
 		{"bridge without a name", behind, trustFlags{CA: ca}, true, []string{behind, "--server-name NAME", "--tls off"}},
 		{"bridge that prefers, without a name", behind, trustFlags{TLS: "prefer"}, true, []string{"--server-name NAME"}},
 		{"socket without a name", "nbds+unix:///?socket=/s", trustFlags{}, true, []string{"--server-name NAME"}},
