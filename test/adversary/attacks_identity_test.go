@@ -1,0 +1,355 @@
+package adversary
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"nbdbridge/nbd"
+)
+
+func pinned(cert tls.Certificate) *nbd.Config {
+	return &nbd.Config{TLS: nbd.TLSConfig{Pins: []nbd.Pin{nbd.PinOf(cert.Leaf)}}}
+}
+
+func withPin(cfg *nbd.Config, cert tls.Certificate) *nbd.Config {
+	cfg.TLS.Pins = []nbd.Pin{nbd.PinOf(cert.Leaf)}
+	return cfg
+}
+
+func withCertificate(cfg *nbd.Config) *nbd.Config {
+	cfg.TLS.Certificates = []tls.Certificate{clientCert()}
+	return cfg
+}
+
+func servingAs(cert tls.Certificate) *nbd.Server { return serving(serverTLS(cert), 0) }
+
+var (
+	wildcardCert = ours().issue(named("*.test"))
+	usageCert    = ours().issue(func(t *x509.Certificate) { t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
+)
+
+// identityAttacks are about who is at the other end.
+var identityAttacks = []attack{
+	{"A4_own_certificate", []play{
+		{name: "another_CA", do: intercepted(requiring(), forgedCert())},
+		{name: "other_name", do: intercepted(requiring(), otherCert())},
+		{name: "client_usage", do: intercepted(requiring(), usageCert)},
+		{name: "user_s_own_certificate", do: intercepted(requiring(), clientCert())},
+		{name: "pin", do: intercepted(pinned(serverCert()), forgedCert())},
+		{name: "pin_and_CA", do: intercepted(withPin(requiring(), serverCert()), replicaCert())},
+		{name: "mode_prefer", do: intercepted(preferring(), forgedCert())},
+		{name: "insecure_is_insecure", do: insecureIsInsecure},
+	}},
+	{"A5_misdirection", []play{
+		{name: "other_name", scene: scene{server: servingAs(otherCert())}, want: distrusted},
+		{name: "other_usage", scene: scene{server: servingAs(usageCert)}, want: distrusted},
+		{name: "same_name_pinned", scene: scene{cfg: pinned(serverCert()), server: servingAs(replicaCert())}, want: distrusted},
+		{name: "same_name_pinned_with_CA", scene: scene{cfg: withPin(requiring(), serverCert()), server: servingAs(replicaCert())}, want: distrusted},
+		{name: "wildcard_pinned", scene: scene{cfg: withPin(requiring(), serverCert()), server: servingAs(wildcardCert)}, want: distrusted},
+		{name: "same_name_is_accepted_by_CA", scene: scene{server: servingAs(replicaCert())}, want: harmless},
+		{name: "wildcard_is_accepted_by_CA", scene: scene{server: servingAs(wildcardCert)}, want: harmless},
+	}},
+	{"A10_split_connections", []play{
+		{name: "second_connection", do: secondConnectionElsewhere},
+	}},
+	{"A13_replay_across_connections", []play{
+		{name: "client", do: eachVersion(replayToServer)},
+		{name: "server", do: eachVersion(replayToClient)},
+		{name: "no_early_data", do: eachVersion(nothingToResume)},
+	}},
+	{"A14_version_downgrade", []play{
+		{name: "no_supported_versions", scene: scene{alter: edits(func(h *hello) { h.drop(extSupportedVersions) })}, want: distrusted},
+		{name: "1.2_only", scene: scene{alter: edits(func(h *hello) { h.find(extSupportedVersions).data = []byte{2, 3, 3} })}, want: distrusted},
+		{name: "1.1_only", scene: scene{alter: edits(func(h *hello) { h.find(extSupportedVersions).data = []byte{2, 3, 2} })}, want: distrusted},
+		{name: "1.0", scene: scene{alter: edits(func(h *hello) { h.drop(extSupportedVersions); h.head[1] = 1 })}, want: distrusted},
+		{name: "one_suite", scene: scene{alter: edits(func(h *hello) { h.suites = []byte{0, 2, 0x13, 1} })}, want: distrusted},
+		{name: "no_extensions", scene: scene{alter: edits(func(h *hello) { h.extensions = nil })}, want: distrusted},
+		{name: "ServerHello", scene: scene{alter: on(false, kindRecord, func(_ *bridge, m message) []byte {
+			if m.nth == 0 {
+				m.data[10] ^= 1 // of the legacy version
+			}
+			return m.data
+		})}, want: distrusted},
+	}},
+	{"A17_resumption", []play{
+		{name: "nothing_to_resume", do: eachVersion(nothingToResume)},
+	}},
+	{"A19_metadata", []play{
+		{name: "what_is_seen", do: whatIsSeen},
+	}},
+	{"A20_relayed_client_certificate", []play{
+		{name: "other_name", do: relayedCertificate},
+	}},
+}
+
+func preferring() *nbd.Config {
+	cfg := requiring()
+	cfg.TLSMode = nbd.TLSPrefer
+	return cfg
+}
+
+// intercept has a bridge end TLS with its own certificate and open a session
+// of its own to the server. It returns the user's error and what was read on
+// the way.
+func intercept(t *testing.T, cfg *nbd.Config, own tls.Certificate) (err error, seen []byte) {
+	synctest.Test(t, func(t *testing.T) {
+		user, near := newPipe()
+		far, server := newPipe()
+		ended := make(chan struct{}, 2)
+		go func() { _ = forced().ServeConn(context.Background(), server); ended <- struct{}{} }()
+		go func() { seen = stepBetween(near, far, own); ended <- struct{}{} }()
+		err = session(t.Context(), user, cfg)
+		user.Close()
+		<-ended
+		<-ended
+	})
+	return err, seen
+}
+
+func stepBetween(near, far net.Conn, own tls.Certificate) (seen []byte) {
+	defer near.Close()
+	defer far.Close()
+	user, server := upgradeUser(near, own), upgradeServer(far)
+	if user == nil || server == nil {
+		return nil
+	}
+	var work = make(chan struct{})
+	go func() {
+		defer close(work)
+		copyAll(user, server, nil)
+	}()
+	copyAll(server, user, &seen)
+	<-work
+	return seen
+}
+
+// copyAll copies until either end fails, and keeps what passed.
+func copyAll(to, from *tls.Conn, seen *[]byte) {
+	defer to.NetConn().Close()
+	defer from.NetConn().Close()
+	b := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(b)
+		if seen != nil {
+			*seen = append(*seen, b[:n]...)
+		}
+		if _, failed := to.Write(b[:n]); failed != nil || err != nil {
+			return
+		}
+	}
+}
+
+func upgradeUser(near net.Conn, own tls.Certificate) *tls.Conn {
+	in := &taker{from: near}
+	_, _ = near.Write(greeting(3))
+	in.take(4 + 16)
+	_, _ = near.Write(reply(optStartTLS, repAck, nil))
+	session := tls.Server(near, serverTLS(own))
+	if in.err != nil || session.Handshake() != nil {
+		return nil
+	}
+	return session
+}
+
+func upgradeServer(far net.Conn) *tls.Conn {
+	in := &taker{from: far}
+	in.take(18)
+	_, _ = far.Write(cat(u32(3), option(optStartTLS, nil)))
+	in.take(20)
+	session := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+	if in.err != nil || session.Handshake() != nil {
+		return nil
+	}
+	return session
+}
+
+func intercepted(cfg *nbd.Config, own tls.Certificate) func(t *testing.T) {
+	return func(t *testing.T) {
+		if err, seen := intercept(t, cfg, own); !isTLSError(err) || len(seen) > 0 {
+			t.Errorf("error: %v; the bridge read %q", err, seen)
+		}
+	}
+}
+
+// What is called insecure is: this is also how the plays above could fail.
+func insecureIsInsecure(t *testing.T) {
+	err, seen := intercept(t, &nbd.Config{TLS: nbd.TLSConfig{Insecure: true}}, forgedCert())
+	if err != nil || !bytes.Contains(seen, secret) {
+		t.Errorf("error: %v; the bridge read %q", err, seen)
+	}
+}
+
+// The second of two connections to one disk goes to another server: what the
+// user's trust tells apart is refused, and what it does not can be compared.
+func secondConnectionElsewhere(t *testing.T) {
+	cfg := withPin(requiring(), serverCert())
+	if o := (scene{cfg: cfg}).play(t); harmless(o) != "" {
+		t.Errorf("first: %v", o.err)
+	}
+	if o := (scene{cfg: cfg, server: servingAs(replicaCert())}).play(t); distrusted(o) != "" {
+		t.Errorf("second: %v", o.err)
+	}
+	facts := map[string]bool{}
+	for _, cert := range []tls.Certificate{serverCert(), replicaCert()} {
+		use := func(ctx context.Context, c net.Conn, cfg *nbd.Config) error {
+			client, err := nbd.NewClient(ctx, c, cfg)
+			if err == nil {
+				facts[nbd.PinOf(client.TLS().PeerCertificates[0]).String()] = true
+				err = client.Abort(ctx)
+			}
+			return err
+		}
+		if o := (scene{server: servingAs(cert), use: use}).play(t); o.err != nil {
+			t.Error(o.err)
+		}
+	}
+	if len(facts) != 2 {
+		t.Error("a caller can't tell the two servers apart")
+	}
+}
+
+func eachVersion(test func(t *testing.T, version uint16)) func(t *testing.T) {
+	return func(t *testing.T) {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(tls.VersionName(version), func(t *testing.T) { test(t, version) })
+		}
+	}
+}
+
+func servingVersion(version uint16) *nbd.Server {
+	cfg := serverTLS(serverCert())
+	cfg.MinVersion, cfg.MaxVersion = version, version
+	return serving(cfg, 0)
+}
+
+// A session that was recorded, its writes in it, is worth nothing to a server.
+func replayToServer(t *testing.T, version uint16) {
+	srv := servingVersion(version)
+	o := scene{server: srv}.play(t)
+	if wrong := harmless(o); wrong != "" {
+		t.Fatal(wrong, o.err)
+	}
+	if _, err := srv.Exports[0].Device.WriteAt(make([]byte, len(secret)), 0); err != nil {
+		t.Fatal(err)
+	}
+	again := scene{server: srv, use: func(_ context.Context, c net.Conn, _ *nbd.Config) error {
+		_, err := c.Write(o.sent)
+		in := &taker{from: c}
+		in.take(1 << 20)
+		return errors.Join(err, in.err)
+	}}.play(t)
+	if again.served == nil || untouched(again) != "" {
+		t.Errorf("the server: %v, %s", again.served, untouched(again))
+	}
+}
+
+func replayToClient(t *testing.T, version uint16) {
+	var answers []byte
+	o := scene{server: servingVersion(version), alter: func(_ *bridge, m message) []byte {
+		if !m.up {
+			answers = append(answers, m.data...)
+		}
+		return m.data
+	}}.play(t)
+	if wrong := harmless(o); wrong != "" {
+		t.Fatal(wrong, o.err)
+	}
+	again := scene{alter: func(b *bridge, m message) []byte {
+		if !m.up {
+			return nil
+		}
+		if m.kind == kindFlags {
+			_, _ = b.client.Write(answers[18:])
+		} else if m.kind == kindOption {
+			return nil
+		}
+		return nil
+	}, use: func(ctx context.Context, c net.Conn, cfg *nbd.Config) error {
+		return session(ctx, &preceded{c, answers[:18]}, cfg)
+	}}.play(t)
+	if wrong := distrusted(again); wrong != "" {
+		t.Errorf("%s: %v", wrong, again.err)
+	}
+}
+
+// preceded is a connection with bytes before its own.
+type preceded struct {
+	net.Conn
+	first []byte
+}
+
+func (p *preceded) Read(b []byte) (int, error) {
+	if len(p.first) > 0 {
+		n := copy(b, p.first)
+		p.first = p.first[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
+// No connection offers to resume an older one, nor early data.
+func nothingToResume(t *testing.T, version uint16) {
+	cfg := requiring()
+	for range 2 {
+		o := scene{cfg: cfg, server: servingVersion(version)}.play(t)
+		if wrong := harmless(o); wrong != "" {
+			t.Fatal(wrong, o.err)
+		}
+		h := parseHello(firstRecord(o.sent))
+		for _, typ := range []uint16{extPreSharedKey, extEarlyData} {
+			if h.find(typ) != nil {
+				t.Errorf("the client offers extension %d", typ)
+			}
+		}
+		if e := h.find(extSessionTicket); e != nil && len(e.data) > 0 {
+			t.Error("the client offers a ticket")
+		}
+	}
+}
+
+// firstRecord is the ClientHello in what a client sent.
+func firstRecord(sent []byte) []byte {
+	b := sent[4+16:]
+	return b[:5+int(b[3])<<8+int(b[4])]
+}
+
+// What the bridge sees is the server's name, and with TLS 1.2 the client's
+// certificate; never what is stored.
+func whatIsSeen(t *testing.T) {
+	for version, seen := range map[uint16]bool{tls.VersionTLS12: true, tls.VersionTLS13: false} {
+		srv := serving(mutualTLS(serverCert()), 0)
+		srv.TLS.MaxVersion = version
+		o := scene{cfg: withCertificate(requiring()), server: srv}.play(t)
+		if wrong := harmless(o); wrong != "" {
+			t.Fatal(wrong, o.err)
+		}
+		if !bytes.Contains(o.sent, []byte(serverName)) || bytes.Contains(o.sent, secret) || bytes.Contains(o.sent, []byte("vda")) {
+			t.Errorf("%#x: %q", version, o.sent)
+		}
+		if bytes.Contains(o.sent, clientCert().Certificate[0]) != seen {
+			t.Errorf("%#x: the client's certificate was seen: %v", version, !seen)
+		}
+	}
+}
+
+// A bridge takes the user to another server of the same CA that wants client
+// certificates: it gets none, because the user looks at the server first.
+func relayedCertificate(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		var asked atomic.Bool
+		cfg := mutualTLS(otherCert())
+		cfg.MaxVersion = version
+		cfg.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { asked.Store(true); return nil }
+		o := scene{cfg: withCertificate(requiring()), server: serving(cfg, 0)}.play(t)
+		if wrong := distrusted(o); wrong != "" || asked.Load() || o.served == nil {
+			t.Errorf("%s: %v; the other server got the certificate: %v", wrong, o.err, asked.Load())
+		}
+	}
+}

@@ -1,0 +1,3 @@
+package adversary
+
+var serverAttacks []attack
