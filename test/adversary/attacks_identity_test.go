@@ -63,6 +63,8 @@ var identityAttacks = []attack{
 		{name: "client", do: eachVersion(replayToServer)},
 		{name: "server", do: eachVersion(replayToClient)},
 		{name: "no_early_data", do: eachVersion(nothingToResume)},
+		{name: "early_data_offered", scene: scene{alter: edits(offerEarlyData)}, want: distrusted},
+		{name: "early_data_sent", scene: scene{alter: earlyData}, want: distrusted},
 	}},
 	{"A14_version_downgrade", []play{
 		{name: "no_supported_versions", scene: scene{alter: edits(func(h *hello) { h.drop(extSupportedVersions) })}, want: distrusted},
@@ -312,6 +314,17 @@ func nothingToResume(t *testing.T, version uint16) {
 			t.Error("the client offers a ticket")
 		}
 	}
+}
+
+func offerEarlyData(h *hello) { h.extensions = append(h.extensions, extension{typ: extEarlyData}) }
+
+// earlyData puts a request behind a ClientHello that offers it.
+func earlyData(b *bridge, m message) []byte {
+	out := edits(offerEarlyData)(b, m)
+	if m.up && m.kind == kindRecord && m.nth == 0 {
+		return cat(out, record(recordData, option(optGo, exportRequest("vda"))))
+	}
+	return out
 }
 
 // firstRecord is the ClientHello in what a client sent.
