@@ -130,6 +130,9 @@ func (e *end) SetDeadline(t time.Time) error {
 	return e.SetWriteDeadline(t)
 }
 
+// finish ends the lane out alone.
+func (e *end) finish() { e.out.close(&e.out.ended) }
+
 // Close ends both lanes; what was written before still arrives.
 func (e *end) Close() error {
 	e.in.close(&e.in.left)
