@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash"
 	"net"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,7 @@ type forger struct {
 	iv      []byte
 	seq     uint64
 	old     bool // TLS 1.2
+	small   bool // a record for each byte
 }
 
 // tapped keeps both directions of a handshake: TLS 1.2 mixes its randoms in.
@@ -170,8 +172,14 @@ func (f *forger) seal(typ byte, data []byte) []byte {
 
 // Write sends application data.
 func (f *forger) Write(p []byte) (int, error) {
-	if _, err := f.conn.Write(f.seal(recordData, p)); err != nil {
-		return 0, err
+	size := max(len(p), 1)
+	if f.small {
+		size = 1
+	}
+	for piece := range slices.Chunk(p, size) {
+		if _, err := f.conn.Write(f.seal(recordData, piece)); err != nil {
+			return 0, err
+		}
 	}
 	return len(p), nil
 }

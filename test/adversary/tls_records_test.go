@@ -139,21 +139,25 @@ func recordToClient(t *testing.T, version uint16, r postRecord) {
 		cfg := serverTLS(serverCert())
 		cfg.MaxVersion = version
 		f := accept(t, c, cfg)
-		if f == nil {
-			return
-		}
-		for n := 0; ; n++ {
-			in := &taker{from: f}
-			q := in.take(28)
-			if in.err != nil || q[7] == 2 { // DISC
-				return
-			}
-			if n == 1 {
-				r.send(f)
-			}
-			_, _ = f.Write(cat(u32(0x67446698), u32(0), q[8:16], bytes.Repeat([]byte{'d'}, int(binary.BigEndian.Uint32(q[24:])))))
+		if f != nil {
+			answerReads(f, func() { r.send(f) })
 		}
 	})
+}
+
+// answerReads serves reads until DISC, and does something before the second.
+func answerReads(f *forger, second func()) {
+	for n := 0; ; n++ {
+		in := &taker{from: f}
+		q := in.take(28)
+		if in.err != nil || q[7] == 2 { // DISC
+			return
+		}
+		if n == 1 {
+			second()
+		}
+		_, _ = f.Write(cat(u32(0x67446698), u32(0), q[8:16], bytes.Repeat([]byte{'d'}, int(binary.BigEndian.Uint32(q[24:])))))
+	}
 }
 
 // readTwice reads before and after the forged record.
@@ -236,14 +240,23 @@ func recordToServer(t *testing.T, version uint16, r postRecord) {
 	})
 }
 
-// dial is a client up to the transmission.
-func dial(t *testing.T, c net.Conn) *forger {
+// enter is a client up to the end of the handshake.
+func enter(t *testing.T, c net.Conn) *forger {
 	_, _ = c.Write(cat(u32(3), option(optStartTLS, nil)))
 	in := &taker{from: c}
 	in.take(18 + 20)
 	f, err := forge(c, &tls.Config{RootCAs: ours().pool(), ServerName: serverName}, false)
 	if err != nil {
 		t.Errorf("handshake: %v", err)
+		return nil
+	}
+	return f
+}
+
+// dial is a client up to the transmission.
+func dial(t *testing.T, c net.Conn) *forger {
+	f := enter(t, c)
+	if f == nil {
 		return nil
 	}
 	_, _ = f.Write(option(optGo, exportRequest("vda")))
