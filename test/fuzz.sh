@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module, one after the other, for the time given
+# (such as 30s), and stops at the first finding.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+go=${GO:-go} time=${1:-30s}
+
+# "go test -list" names the targets of a package, and then the package.
+targets=$("$go" test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $1 } /^ok/ { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }')
+[ -n "$targets" ] || { echo "no fuzz targets were found"; exit 1; }
+
+while read -r package target; do
+  printf '== %s %s\n' "$package" "$target"
+  "$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package"
+done <<<"$targets"
