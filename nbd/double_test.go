@@ -38,7 +38,7 @@ func (d *double) serve(t testing.TB) net.Conn {
 			}
 		}()
 		l.greet()
-		l.open(offer{uint64(len(d.disk)), d.flags, infoBlock(d.minimum, max(d.minimum, 512), d.maximum), d.structured})
+		l.open(offer{size: uint64(len(d.disk)), flags: d.flags, block: infoBlock(d.minimum, max(d.minimum, 512), d.maximum), structured: d.structured})
 		d.answerAll(l, &work)
 	})
 	t.Cleanup(func() {

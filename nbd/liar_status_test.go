@@ -111,17 +111,8 @@ func TestStatusLies(t *testing.T) {
 func tellStatus(t *testing.T, framing nbd.Framing, reply []byte, use func(ctx context.Context, disk *nbd.Disk)) {
 	against(t, func(l *liar) {
 		l.greet()
-		for opt := uint32(0); opt != optGo; {
-			opt, _ = l.option()
-			switch opt {
-			case optSetMeta:
-				l.send(metaContexts(opt, "base:allocation", "x-lab:seven"))
-			case optGo:
-				l.send(optionReply(opt, repInfo, infoExport(1<<30, 0x1085)))
-			}
-			l.send(optionReply(opt, repAck, nil))
-		}
-		l.recv(map[nbd.Framing]int{nbd.FramingStructured: 28, nbd.FramingExtended: 32}[framing])
+		l.open(offer{size: 1 << 30, flags: 0x1085, structured: true, extended: framing == nbd.FramingExtended})
+		l.request()
 		l.send(reply)
 	}, func(t *testing.T, ctx context.Context, conn net.Conn) {
 		defer promptly(t)()

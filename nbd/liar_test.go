@@ -17,8 +17,9 @@ import (
 // A liar is a server whose every byte a test decides. Its methods are for the
 // goroutine that plays; one that can't go on ends the play.
 type liar struct {
-	conn net.Conn // raw, or TLS over it
-	raw  *recorder
+	conn     net.Conn // raw, or TLS over it
+	raw      *recorder
+	extended bool // headers, from GO on
 }
 
 type gone struct{}
@@ -68,6 +69,7 @@ type offer struct {
 	flags      uint16
 	block      []byte // an information reply; nil for none
 	structured bool
+	extended   bool // headers
 }
 
 // open answers options until GO, which it acknowledges.
@@ -76,6 +78,11 @@ func (l *liar) open(o offer) {
 		switch opt, _ := l.option(); {
 		case opt == optStructured && o.structured:
 			l.send(optionReply(opt, repAck, nil))
+		case opt == optExtended && o.extended:
+			l.extended = true
+			l.send(optionReply(opt, repAck, nil))
+		case opt == optSetMeta:
+			l.send(metaContexts(opt, "base:allocation", "x-lab:seven"), optionReply(opt, repAck, nil))
 		case opt == optGo:
 			l.send(optionReply(opt, repInfo, infoExport(o.size, o.flags)))
 			if o.block != nil {
@@ -98,12 +105,28 @@ type call struct {
 }
 
 func (l *liar) request() (c call) {
+	if l.extended {
+		return l.extendedRequest()
+	}
 	h := l.recv(28)
 	c = call{
 		flags: binary.BigEndian.Uint16(h[4:]), cmd: binary.BigEndian.Uint16(h[6:]),
 		cookie: binary.BigEndian.Uint64(h[8:]), offset: binary.BigEndian.Uint64(h[16:]), length: binary.BigEndian.Uint32(h[24:]),
 	}
 	if c.cmd == cmdWrite {
+		c.payload = l.recv(int(c.length))
+	}
+	return c
+}
+
+// extendedRequest takes lengths that fit into 32 bits.
+func (l *liar) extendedRequest() (c call) {
+	h := l.recv(32)
+	c = call{
+		flags: binary.BigEndian.Uint16(h[4:]), cmd: binary.BigEndian.Uint16(h[6:]),
+		cookie: binary.BigEndian.Uint64(h[8:]), offset: binary.BigEndian.Uint64(h[16:]), length: binary.BigEndian.Uint32(h[28:]),
+	}
+	if c.flags&(1<<5) != 0 {
 		c.payload = l.recv(int(c.length))
 	}
 	return c
