@@ -101,13 +101,13 @@ func (c *infoCommand) gather(ctx context.Context, e *endpoint, cfg *nbd.Config) 
 // list, or its default export where it lists none.
 func (c *infoCommand) wanted(ctx context.Context, e *endpoint, cfg *nbd.Config) ([]nbd.ExportEntry, error) {
 	if c.Export != nil {
-		if e.hasExport && e.export != *c.Export {
-			return nil, usagef("the URL names export %q and --export %q: give one of them", e.export, *c.Export)
+		if e.Export != "" && e.Export != *c.Export {
+			return nil, usagef("the URL names export %q and --export %q: give one of them", e.Export, *c.Export)
 		}
 		return []nbd.ExportEntry{{Name: *c.Export}}, nil
 	}
-	if e.hasExport {
-		return []nbd.ExportEntry{{Name: e.export}}, nil
+	if e.Export != "" {
+		return []nbd.ExportEntry{{Name: e.Export}}, nil
 	}
 	entries, err := listExports(ctx, e, cfg)
 	if refused := (*nbd.OptionError)(nil); errors.As(err, &refused) && refused.Option == nbd.OptList && refused.Reply != nbd.RepErrTLSReqd {

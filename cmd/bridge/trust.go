@@ -20,7 +20,7 @@ type trustFlags struct {
 
 // config makes the client's configuration for an endpoint.
 func (f *trustFlags) config(e *endpoint) (*nbd.Config, error) {
-	cfg := &nbd.Config{TLSMode: e.mode, ReadOnly: true}
+	cfg := &nbd.Config{TLSMode: e.TLSMode, ReadOnly: true}
 	if f.TLS != "" {
 		mode, err := nbd.ParseTLSMode(f.TLS)
 		if err != nil {
@@ -45,7 +45,7 @@ func (f *trustFlags) refuseUnused() error {
 func (f *trustFlags) fill(t *nbd.TLSConfig, e *endpoint) (err error) {
 	t.ServerName = f.ServerName
 	if t.ServerName == "" {
-		t.ServerName = e.serverName
+		t.ServerName = e.ServerName
 	}
 	if t.ServerName == "" {
 		return usagef("%s does not tell the name in the NBD server's certificate: give --server-name NAME and --ca FILE, or --tls off", e.url)

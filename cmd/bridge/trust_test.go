@@ -42,7 +42,7 @@ func TestTrustModes(t *testing.T) {
 		{"nbd://h", "", nbd.TLSOff}, {"nbds://h", "", nbd.TLSRequire},
 		{"nbd://h", "require", nbd.TLSRequire}, {"nbd://h", "prefer", nbd.TLSPrefer},
 		{"nbds://h", "off", nbd.TLSOff}, {"nbds://h", "prefer", nbd.TLSPrefer},
-		{"ws://h/nbd/x", "off", nbd.TLSOff}, {"nbds+unix:///?socket=s", "off", nbd.TLSOff}, {"nbd+unix:///?socket=s", "", nbd.TLSOff},
+		{"ws://h/nbd/x", "off", nbd.TLSOff}, {"nbds+unix:///?socket=/s", "off", nbd.TLSOff}, {"nbd+unix:///?socket=/s", "", nbd.TLSOff},
 	} {
 		cfg, err := (&trustFlags{TLS: c.flag}).config(endpointOf(t, c.url))
 		if err != nil || cfg.TLSMode != c.want || !cfg.ReadOnly {
@@ -60,7 +60,7 @@ func TestTrustModes(t *testing.T) {
 
 func TestTrustWithEverything(t *testing.T) {
 	ca, cert, key := pemFiles(t)
-	for _, url := range []string{"ws://h/nbd/x", "nbds://h", "nbds+unix:///?socket=s"} {
+	for _, url := range []string{"ws://h/nbd/x", "nbds://h", "nbds+unix:///?socket=/s"} {
 		f := &trustFlags{CA: ca, ServerName: demoServerName, Cert: cert, Key: key}
 		cfg, err := f.config(endpointOf(t, url))
 		if err != nil {
@@ -93,7 +93,7 @@ func TestTrustRefuses(t *testing.T) {
 		{"off by the scheme, with a CA", "nbd://h", trustFlags{CA: ca}, true, []string{"TLS is off", "--tls require"}},
 		{"bridge without a name", behind, trustFlags{CA: ca}, true, []string{behind, "--server-name NAME", "--tls off"}},
 		{"bridge that prefers, without a name", behind, trustFlags{TLS: "prefer"}, true, []string{"--server-name NAME"}},
-		{"socket without a name", "nbds+unix:///?socket=s", trustFlags{}, true, []string{"--server-name NAME"}},
+		{"socket without a name", "nbds+unix:///?socket=/s", trustFlags{}, true, []string{"--server-name NAME"}},
 		{"certificate without key", direct, trustFlags{Cert: cert}, true, []string{"--cert and --key belong together"}},
 		{"key without certificate", direct, trustFlags{Key: key}, true, []string{"--cert and --key belong together"}},
 		{"no CA file", direct, trustFlags{CA: nothing}, false, []string{"--ca", nothing, "no such file"}},

@@ -16,6 +16,10 @@ import (
 // dialTimeout bounds the connection to a bridge, up to its answer.
 const dialTimeout = 15 * time.Second
 
+// leaveTimeout bounds the goodbye to a bridge: whoever gives up waiting, for
+// anything, waits no longer than that.
+const leaveTimeout = 2 * time.Second
+
 // A tunnelConn is the native end of the tunnel: a WebSocket as a net.Conn
 // whose errors say what the bridge meant by its close code.
 type tunnelConn struct {
@@ -42,9 +46,18 @@ func dialTunnel(ctx context.Context, url string) (tunnelConn, error) {
 }
 
 // leave ends the session once the bridge has all that was written, or has had
-// some seconds for it. Close does not wait: it cuts a Read that is under way,
-// and with it what is on its way to the bridge.
+// some seconds for it.
 func (c tunnelConn) leave() { _ = c.ws.Close(websocket.StatusNormalClosure, "") }
+
+// Close says goodbye after all that was written, and cuts the session only if
+// the bridge says nothing to that for leaveTimeout. The Close of the net.Conn
+// cuts a Read that is under way at once, and with it the last words.
+func (c tunnelConn) Close() error {
+	cut := time.AfterFunc(leaveTimeout, func() { _ = c.Conn.Close() })
+	defer cut.Stop()
+	c.leave()
+	return nil
+}
 
 // Read hides the causes of a broken connection: one of them is io.EOF, which
 // would read as a good end.
