@@ -121,9 +121,9 @@ func inMemory(t *testing.T, near, far func(t *testing.T, c net.Conn)) {
 			defer b.Close()
 			far(t, b)
 		})
+		defer work.Wait()
+		defer a.Close()
 		near(t, a)
-		a.Close()
-		work.Wait()
 	})
 }
 
