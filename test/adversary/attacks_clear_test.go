@@ -95,6 +95,7 @@ var clearAttacks = []attack{
 		{name: "answer_let_through", scene: scene{alter: on(true, kindOption, func(_ *bridge, m message) []byte {
 			return cat(option(optStructured, nil), m.data)
 		})}, want: broken},
+		{name: "accepted_and_forgotten", do: injectedState},
 		{name: "STARTTLS_twice", scene: scene{alter: on(true, kindOption, func(_ *bridge, m message) []byte { return cat(m.data, m.data) })}, want: ended},
 	}},
 	{"A7_injection_at_the_switch", []play{
@@ -162,6 +163,26 @@ func refusals() (plays []play) {
 
 // optional is a server that offers TLS and demands it for nothing.
 func optional() *nbd.Server { return serving(serverTLS(serverCert()), nbd.OptionalTLS) }
+
+// injectedState makes sure that the server did take the state that is forgotten.
+func injectedState(t *testing.T) {
+	for name, injected := range map[string][][]byte{
+		"structured": {option(optStructured, nil), option(optSetMeta, metaRequest("vda", "base:allocation"))},
+		"extended":   {option(optExtended, nil), option(optSetMeta, metaRequest("vda", "base:allocation"))},
+	} {
+		taken := 0
+		inject := injects(injected...)
+		o := scene{server: optional(), alter: func(b *bridge, m message) []byte {
+			if m.kind == kindReply && m.opt != optStartTLS && m.typ == repAck {
+				taken++
+			}
+			return inject(b, m)
+		}}.play(t)
+		if wrong := harmless(o); wrong != "" || taken != len(injected) {
+			t.Errorf("%s: %s: %v; the server took %d of the options", name, wrong, o.err, taken)
+		}
+	}
+}
 
 func refusedSoftly(o outcome) string {
 	if wrong := ended(o); wrong != "" {

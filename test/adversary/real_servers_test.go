@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +117,26 @@ func TestRealServersAttacked(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// nbdkit offers TLS and demands it for nothing: it forgets injected state, and
+// our client asks for everything again.
+func TestRealStateInjection(t *testing.T) {
+	need(t, "nbdkit")
+	port := freePort(t)
+	start(t, "nbdkit", "--foreground", "--ipaddr=127.0.0.1", "--exit-with-parent", "--port="+port,
+		"--tls=on", "--tls-certificates="+certificates(t), "memory", strconv.Itoa(diskSize))
+	addr, taken := awaited(t, port), 0
+	inject := injects(option(optStructured, nil), option(optSetMeta, metaRequest("vda", "base:allocation")))
+	err := throughBridge(t, addr, func(b *bridge, m message) []byte {
+		if m.kind == kindReply && m.opt != optStartTLS && m.typ == repAck {
+			taken++
+		}
+		return inject(b, m)
+	})
+	if err != nil || taken != 2 {
+		t.Errorf("error: %v; nbdkit took %d options", err, taken)
 	}
 }
 

@@ -85,3 +85,40 @@ func TestExportNameBytes(t *testing.T) {
 		})
 	}
 }
+
+// Every length and count of a request for metadata contexts may lie: the
+// answer is an error, and the server stays in step.
+func TestMetaRequestsThatLie(t *testing.T) {
+	name, query := cat(u32(3), []byte("vda")), cat(u32(5), []byte("base:"))
+	for i, data := range [][]byte{
+		nil,
+		u32(3),
+		name,
+		cat(name, u32(1)),
+		cat(name, u32(1), u32(5)),
+		cat(name, u32(1), u32(4), []byte("base:")),
+		cat(name, u32(1), u32(6), []byte("base:")),
+		cat(name, u32(2), query),
+		cat(name, u32(0), query),
+		cat(name, u32(math.MaxUint32), query),
+		cat(name, u32(1<<30), query),
+		cat(name, u32(1), u32(math.MaxUint32), []byte("base:")),
+		cat(name, u32(1), u32(math.MaxUint32-3), []byte("base:")),
+		cat(u32(math.MaxUint32), []byte("vda"), u32(1), query),
+		cat(u32(1<<31), []byte("vda"), u32(1), query),
+		cat(name, u32(1), u32(4097), make([]byte, 4097)),
+		cat(u32(4097), make([]byte, 4097), u32(1), query),
+	} {
+		for _, opt := range []uint32{9, optSetMeta} {
+			inMemory(t, func(t *testing.T, c net.Conn) {
+				in := &taker{from: c}
+				_, _ = c.Write(cat(u32(3), option(optStructured, nil), option(opt, data), option(optList, nil)))
+				in.take(18)
+				structured, lie, list := finalReply(in), finalReply(in), finalReply(in)
+				if in.err != nil || structured != repAck || lie&(1<<31) == 0 || list != repAck {
+					t.Errorf("%d, option %d: %#x, then %#x, %v", i, opt, lie, list, in.err)
+				}
+			}, func(_ *testing.T, c net.Conn) { _ = plainBehind().ServeConn(context.Background(), c) })
+		}
+	}
+}
