@@ -227,28 +227,12 @@ func flood(record []byte) (all []byte) {
 	return all
 }
 
-// stallAnywhere holds back everything from one message of the server on.
+// stallAnywhere holds back everything from one message of the server on, each
+// of a session's in turn.
 func stallAnywhere(t *testing.T) {
 	for nth := 0; ; nth++ {
-		var seen int
-		var over, did atomic.Bool
-		cfg := requiring()
-		cfg.RequestTimeout = requestLimit
-		o := scene{cfg: cfg, use: twice(&over), alter: func(_ *bridge, m message) []byte {
-			if m.up {
-				return m.data
-			}
-			seen++
-			if seen <= nth {
-				return m.data
-			}
-			did.Store(did.Load() || !over.Load())
-			if did.Load() {
-				return nil
-			}
-			return m.data
-		}}.play(t)
-		if !did.Load() {
+		o, did := stallAt(t, nth)
+		if !did {
 			if nth < 8 {
 				t.Errorf("only %d messages were held back", nth)
 			}
@@ -260,6 +244,25 @@ func stallAnywhere(t *testing.T) {
 			t.Errorf("message %d: after %v: %v", nth, o.took, o.err)
 		}
 	}
+}
+
+func stallAt(t *testing.T, nth int) (o outcome, did bool) {
+	var over atomic.Bool
+	seen := 0
+	cfg := requiring()
+	cfg.RequestTimeout = requestLimit
+	o = scene{cfg: cfg, use: twice(&over), alter: func(_ *bridge, m message) []byte {
+		if m.up {
+			return m.data
+		}
+		seen++
+		did = did || seen > nth && !over.Load()
+		if did {
+			return nil
+		}
+		return m.data
+	}}.play(t)
+	return o, did
 }
 
 // drip lets one byte a second through to the client.

@@ -91,29 +91,29 @@ func recordClient(t *testing.T, name string, args []string) {
 	taping := &tapingListener{Listener: l}
 	var sessions sync.WaitGroup
 	sessions.Go(func() { _ = serving(nil, 0).Serve(ctx, taping) })
-	args = slices.Clone(args)
-	for i, a := range args {
-		switch a {
-		case "URI":
-			args[i] = "nbd://" + l.Addr().String() + "/vda"
-		case "FILE":
-			args[i] = smallFile(t)
-		}
-	}
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	out, err := command(t, args, l.Addr().String()).CombinedOutput()
 	cancel()
 	sessions.Wait()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	longest := slices.MaxFunc(taping.tapes, func(a, b *tape) int { return a.turns.size(true) - b.turns.size(true) })
-	var client recording
-	for _, turn := range longest.turns {
-		if turn.client {
-			client = append(client, turn)
+	said := slices.DeleteFunc(longest.turns, func(t turn) bool { return !t.client })
+	said.save(t, name, "What "+name+" said to our server.")
+}
+
+// command fills in what a client is to be run with.
+func command(t *testing.T, args []string, addr string) *exec.Cmd {
+	args = slices.Clone(args)
+	for i, a := range args {
+		switch a {
+		case "URI":
+			args[i] = "nbd://" + addr + "/vda"
+		case "FILE":
+			args[i] = smallFile(t)
 		}
 	}
-	client.save(t, name, "What "+name+" said to our server.")
+	return exec.Command(args[0], args[1:]...)
 }
 
 func smallFile(t *testing.T) string {
