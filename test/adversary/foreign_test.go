@@ -131,18 +131,28 @@ func start(t *testing.T, program string, args ...string) {
 	})
 }
 
-// awaited polls until something listens on a port.
+// awaited polls until an NBD server greets on a port.
 func awaited(t *testing.T, port string) (addr string) {
 	t.Helper()
 	addr = net.JoinHostPort("127.0.0.1", port)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
+		if greets(addr) {
 			return addr
 		}
 	}
-	t.Fatalf("nothing listens on %s", addr)
+	t.Fatalf("no NBD server on %s", addr)
 	return ""
+}
+
+func greets(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	in := &taker{from: c}
+	return bytes.Equal(in.take(18), greeting(3))
 }
 
 // certificates is a directory with the file names that foreign servers want.
