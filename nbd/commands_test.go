@@ -33,10 +33,7 @@ func TestNotOffered(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		disk.Close()
-		if len(d.calls) != 1 || d.calls[0].cmd != cmdDisc {
-			t.Errorf("%d requests were sent", len(d.calls))
-		}
+		d.hadNothing(t, disk)
 	}
 }
 
@@ -75,10 +72,7 @@ func TestCommandArguments(t *testing.T) {
 			t.Errorf("%s of nothing: %v", name, err)
 		}
 	}
-	disk.Close()
-	if len(d.calls) != 1 {
-		t.Errorf("%d requests were sent", len(d.calls))
-	}
+	d.hadNothing(t, disk)
 }
 
 // Writes of zeroes are exact, trims keep to the blocks that they cover whole,
@@ -126,11 +120,10 @@ func TestFUAWithoutTheServer(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	disk.Close()
 	if flushes := d.of(cmdFlush); len(flushes) != 3 {
 		t.Errorf("%d flushes", len(flushes))
 	}
-	for _, c := range d.calls {
+	for _, c := range slices.Concat(d.of(cmdTrim), d.of(cmdWriteZeroes), d.of(cmdWrite)) {
 		if c.flags != 0 {
 			t.Errorf("command %d with flags %#x", c.cmd, c.flags)
 		}
