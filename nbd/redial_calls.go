@@ -53,7 +53,7 @@ func (r *LastingDisk) run(ctx context.Context, call func(*link) error) error {
 		if l, err = r.connection(ctx, l); err != nil {
 			return err
 		}
-		l.asked.Store(true)
+		l.used()
 		if err = call(l); err == nil || !l.ends(err) {
 			l.heard(err)
 			return err

@@ -26,6 +26,8 @@ type volatile struct {
 	onDial func(n int) error        // n is 1 at the first
 	answer func(c call) (errno int) // of a request; nil for 0. See the constants.
 
+	chunks bool // reads are answered in chunks
+
 	mu      sync.Mutex
 	lose    func() bool // at a crash: whether an unflushed write is lost
 	current []byte
@@ -94,10 +96,10 @@ func (v *volatile) open(cfg *nbd.RedialConfig) *nbd.LastingDisk {
 func (v *volatile) dial(ctx context.Context) (net.Conn, error) {
 	v.mu.Lock()
 	v.dials++
-	n, served := v.dials, v.served
+	n, served, onDial, fuse := v.dials, v.served, v.onDial, v.fuse
 	v.mu.Unlock()
-	if v.onDial != nil {
-		if err := v.onDial(n); err != nil {
+	if onDial != nil {
+		if err := onDial(n); err != nil {
 			return nil, err
 		}
 	}
@@ -111,8 +113,8 @@ func (v *volatile) dial(ctx context.Context) (net.Conn, error) {
 		defer close(done)
 		v.serve(server)
 	}()
-	if v.fuse != nil {
-		return &fused{Conn: client, left: v.fuse()}, nil
+	if fuse != nil {
+		return &fused{Conn: client, left: fuse()}, nil
 	}
 	return client, nil
 }
@@ -203,6 +205,9 @@ func (v *volatile) carryOut(c call) (reply []byte, more bool) {
 		return nil, false
 	case silence:
 		return nil, true
+	}
+	if v.chunks && c.cmd == cmdRead {
+		return dataChunk(done, c.cookie, c.offset, data...), true
 	}
 	return simple(0, c.cookie, data...), true
 }

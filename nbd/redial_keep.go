@@ -24,8 +24,8 @@ const (
 type link struct {
 	disk     *Disk
 	begun    time.Time
-	asked    atomic.Bool // a caller has used it
-	answered atomic.Bool // and had an answer
+	idle     atomic.Int64 // nanoseconds until a caller used it, and 1; 0 means none has
+	answered atomic.Bool  // a caller has had an answer
 	parting  chan struct{}
 	part     sync.Once
 }
@@ -47,10 +47,14 @@ func (l *link) ends(err error) bool {
 	return err == errStale || cause != nil && errors.Is(err, cause) || parting != nil && errors.Is(err, parting)
 }
 
-// proven tells a connection that was of use. One that nobody has used needs to
-// have lasted.
+// used notes that a caller is about to ask something.
+func (l *link) used() { l.idle.CompareAndSwap(0, int64(time.Since(l.begun))+1) }
+
+// proven tells a connection that was of use: it has answered, or lasted while
+// nobody asked. It may have died long before a request found that out.
 func (l *link) proven() bool {
-	return l.answered.Load() || !l.asked.Load() && time.Since(l.begun) >= redialMax
+	l.used()
+	return l.answered.Load() || l.idle.Load() > int64(redialMax)
 }
 
 // lost waits for the connection to end. A server that announces its end has
