@@ -16,8 +16,7 @@ import (
 // dialTimeout bounds the connection to a bridge, up to its answer.
 const dialTimeout = 15 * time.Second
 
-// leaveTimeout bounds the goodbye to a bridge: whoever gives up waiting, for
-// anything, waits no longer than that.
+// leaveTimeout is what a bridge has to answer our goodbye.
 const leaveTimeout = 2 * time.Second
 
 // A tunnelConn is the native end of the tunnel: a WebSocket as a net.Conn
@@ -49,9 +48,9 @@ func dialTunnel(ctx context.Context, url string) (tunnelConn, error) {
 // some seconds for it.
 func (c tunnelConn) leave() { _ = c.ws.Close(websocket.StatusNormalClosure, "") }
 
-// Close says goodbye after all that was written, and cuts the session only if
-// the bridge says nothing to that for leaveTimeout. The Close of the net.Conn
-// cuts a Read that is under way at once, and with it the last words.
+// Close says goodbye after all that was written, and cuts a Read that is under
+// way only if the bridge does not answer within leaveTimeout. The Close of the
+// net.Conn would do so at once, and the bridge would see a broken connection.
 func (c tunnelConn) Close() error {
 	cut := time.AfterFunc(leaveTimeout, func() { _ = c.Conn.Close() })
 	defer cut.Stop()
