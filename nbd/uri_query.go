@@ -7,16 +7,6 @@ import (
 	"strings"
 )
 
-// uriParameters are the query parameters that mean something, doc/uri.md
-// "Query parameters"; tls-certificates is libnbd's.
-var uriParameters = map[string]func(u *URI, value string) error{
-	"socket":           (*URI).setSocket,
-	"tls-type":         (*URI).setTLSType,
-	"tls-hostname":     (*URI).setServerName,
-	"tls-verify-peer":  (*URI).setVerifyPeer,
-	"tls-certificates": (*URI).setCertificates,
-}
-
 // uriUnusable are parameters of other programs, and why they are none of ours.
 var uriUnusable = map[string]string{
 	"tls-psk-file": "pre-shared keys can't be used: write tls-certificates=/DIR",
@@ -63,17 +53,28 @@ func unescapeParameter(parameter string) (name, value string, err error) {
 	return name, value, nil
 }
 
+// set takes one parameter, doc/uri.md "Query parameters"; tls-certificates is
+// libnbd's.
 func (u *URI) set(name, value string) error {
-	set := uriParameters[name]
-	switch why := uriUnusable[name]; {
-	case why != "":
+	if why := uriUnusable[name]; why != "" {
 		return fmt.Errorf("%s: %s", name, why)
-	case set == nil:
-		return fmt.Errorf("unknown query parameter %q: known are socket, tls-type, tls-hostname, tls-verify-peer and tls-certificates", name)
-	case name != "socket" && !u.secure():
+	}
+	if strings.HasPrefix(name, "tls-") && !u.secure() {
 		return fmt.Errorf("%s has no effect with %s, which goes without TLS: write nbds… or drop it", name, u.Scheme+":")
 	}
-	return set(u, value)
+	switch name {
+	case "socket":
+		return u.setSocket(value)
+	case "tls-type":
+		return u.setTLSType(value)
+	case "tls-hostname":
+		return u.setServerName(value)
+	case "tls-verify-peer":
+		return u.setVerifyPeer(value)
+	case "tls-certificates":
+		return u.setCertificates(value)
+	}
+	return fmt.Errorf("unknown query parameter %q: known are socket, tls-type, tls-hostname, tls-verify-peer and tls-certificates", name)
 }
 
 // setSocket takes an absolute path, or the name of an abstract socket behind
