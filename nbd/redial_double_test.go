@@ -209,6 +209,9 @@ func (v *volatile) carryOut(c call) (reply []byte, more bool) {
 	if v.chunks && c.cmd == cmdRead {
 		return dataChunk(done, c.cookie, c.offset, data...), true
 	}
+	if c.cmd == cmdBlockStatus { // a hole that reads as zeroes
+		return chunk(done, 5, c.cookie, u32(1), u32(c.length), u32(3)), true
+	}
 	return simple(0, c.cookie, data...), true
 }
 
