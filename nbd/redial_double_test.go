@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -312,5 +311,3 @@ func lasting(t *testing.T, size int, run func(t *testing.T, ctx context.Context,
 }
 
 var errDial = errors.New("nobody is there")
-
-func tossed() bool { return rand.N(2) == 0 }
