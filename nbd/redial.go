@@ -79,7 +79,7 @@ type UnflushedError struct {
 }
 
 func (e *UnflushedError) Error() string {
-	return fmt.Sprintf("%v, within %d bytes at %d, when the connection was lost: %v", ErrUnflushed, e.Length, e.Offset, e.Cause)
+	return fmt.Sprintf("%v, within %d bytes at %d: %v", ErrUnflushed, e.Length, e.Offset, e.Cause)
 }
 
 func (e *UnflushedError) Unwrap() []error { return []error{ErrUnflushed, e.Cause} }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -209,6 +208,9 @@ func (v *volatile) carryOut(c call) (reply []byte, more bool) {
 	if v.chunks && c.cmd == cmdRead {
 		return dataChunk(done, c.cookie, c.offset, data...), true
 	}
+	if c.cmd == cmdBlockStatus { // a hole that reads as zeroes
+		return chunk(done, 5, c.cookie, u32(1), u32(c.length), u32(3)), true
+	}
 	return simple(0, c.cookie, data...), true
 }
 
@@ -309,5 +311,3 @@ func lasting(t *testing.T, size int, run func(t *testing.T, ctx context.Context,
 }
 
 var errDial = errors.New("nobody is there")
-
-func tossed() bool { return rand.N(2) == 0 }

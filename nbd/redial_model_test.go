@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func (n *numbers) next() uint64 {
 // durable, what was acknowledged is read, nothing older ever overwrites what
 // is newer, and in the end the durable disk is the model's.
 func TestRedialModel(t *testing.T) {
-	for range 60 {
+	for range rounds() {
 		for _, hasty := range []bool{false, true} {
 			seed := rand.Uint64()
 			ok := t.Run(fmt.Sprintf("hasty=%v/seed=%d", hasty, seed), func(t *testing.T) {
@@ -249,4 +250,11 @@ func (w *modeller) compare(what string, p []byte, from, n int) {
 			return
 		}
 	}
+}
+
+func rounds() int {
+	if runtime.GOOS == "js" {
+		return 5 // one thread
+	}
+	return 25
 }
