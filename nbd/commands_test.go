@@ -227,3 +227,61 @@ func TestUnknownOutcome(t *testing.T) {
 		}
 	})
 }
+
+// A call of many requests that has begun, and whose next one finds the
+// connection gone, has happened in part.
+func TestOutcomeOfACallInPart(t *testing.T) {
+	for name, call := range map[string]func(ctx context.Context, d *nbd.Disk) error{
+		"write": func(ctx context.Context, d *nbd.Disk) error { return d.Write(ctx, make([]byte, 1<<20), 0, 0) },
+		"read":  func(ctx context.Context, d *nbd.Disk) error { return d.Read(ctx, make([]byte, 1<<20), 0) },
+	} {
+		against(t, func(l *liar) {
+			l.greet()
+			l.open(offer{size: 1 << 20, flags: 5})
+			c := l.request()
+			if c.cmd == cmdRead {
+				l.send(simple(0, c.cookie, make([]byte, c.length)...))
+			} else {
+				l.send(simple(0, c.cookie))
+			}
+			panic(gone{})
+		}, func(t *testing.T, ctx context.Context, conn net.Conn) {
+			cfg := plain()
+			cfg.MaxInFlight = 1 // one request of 64 KiB after the other
+			disk := openDisk(t, conn, cfg, "x")
+			if err := call(ctx, disk); errors.Is(err, nbd.ErrUnknownOutcome) != (name == "write") || !isEnd(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+// A connection that somebody else closes is no polite end.
+func TestConnectionClosedByOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T, wait func()) {
+		disk, server := stuck(t, true)
+		disk.At(t.Context())
+		server.Close()
+		if err := disk.Wait(); err == nil {
+			t.Error("Wait reports a polite end")
+		}
+	})
+	d := &double{disk: pattern(4096), flags: 5, minimum: 1, maximum: 4096}
+	conn := d.serve(t)
+	disk := openDisk(t, closedByOthers{conn}, plain(), "x")
+	conn.Close()
+	if err := disk.Wait(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Wait: %v", err)
+	}
+}
+
+// closedByOthers fails as a connection of package net does once it is closed.
+type closedByOthers struct{ net.Conn }
+
+func (c closedByOthers) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		err = net.ErrClosed
+	}
+	return n, err
+}
