@@ -52,7 +52,7 @@ func (f *trustFlags) fill(t *nbd.TLSConfig, e *endpoint) (err error) {
 	}
 	if f.CA == "" {
 		t.SystemRoots = true
-	} else if t.RootCAs, err = readCA(f.CA); err != nil {
+	} else if t.RootCAs, err = readCA("--ca", f.CA); err != nil {
 		return err
 	}
 	if f.Cert == "" && f.Key == "" {
@@ -69,14 +69,14 @@ func (f *trustFlags) fill(t *nbd.TLSConfig, e *endpoint) (err error) {
 	return nil
 }
 
-func readCA(file string) (*x509.CertPool, error) {
+func readCA(flag, file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("--ca: %w", err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--ca %s: no PEM certificate in it", file)
+		return nil, fmt.Errorf("%s %s: no PEM certificate in it", flag, file)
 	}
 	return pool, nil
 }

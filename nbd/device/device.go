@@ -3,53 +3,9 @@ package device
 
 import (
 	"io"
-	"sync"
 
 	"nbdbridge/nbd"
 )
-
-// Memory is a device in memory. Its zero value has no bytes.
-type Memory struct {
-	mu    sync.RWMutex
-	bytes []byte
-}
-
-// NewMemory returns a device over b, which it owns from here on.
-func NewMemory(b []byte) *Memory { return &Memory{bytes: b} }
-
-// Size returns the number of bytes.
-func (m *Memory) Size() int64 { return int64(len(m.bytes)) }
-
-// ReadAt reads as io.ReaderAt says.
-func (m *Memory) ReadAt(p []byte, off int64) (int, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if off < 0 || off > m.Size() {
-		return 0, nbd.EINVAL
-	}
-	n := copy(p, m.bytes[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// WriteAt writes as io.WriterAt says; beyond the end the error is ENOSPC.
-func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if off < 0 || off > m.Size() {
-		return 0, nbd.ENOSPC
-	}
-	n := copy(m.bytes[off:], p)
-	if n < len(p) {
-		return n, nbd.ENOSPC
-	}
-	return n, nil
-}
-
-// Sync does nothing: memory is as durable as it gets.
-func (m *Memory) Sync() error { return nil }
 
 // readOnly is any io.ReaderAt as a device.
 type readOnly struct {
@@ -57,10 +13,65 @@ type readOnly struct {
 	size int64
 }
 
-// ReadOnly returns a device of size bytes over r, such as an open file. Writes
-// fail with EPERM; export it read-only, so that clients know.
-func ReadOnly(r io.ReaderAt, size int64) nbd.Device { return readOnly{r, size} }
+// ReadOnly returns a device of size bytes over r. Writes fail with EPERM;
+// export it read-only, so that clients know. Where r is an nbd.Mapper or an
+// nbd.Cacher, so is the device.
+func ReadOnly(r io.ReaderAt, size int64) nbd.Device {
+	d := readOnly{r, size}
+	mapper, maps := r.(nbd.Mapper)
+	cacher, caches := r.(nbd.Cacher)
+	switch {
+	case maps && caches:
+		return struct {
+			readOnly
+			nbd.Mapper
+			nbd.Cacher
+		}{d, mapper, cacher}
+	case maps:
+		return struct {
+			readOnly
+			nbd.Mapper
+		}{d, mapper}
+	case caches:
+		return struct {
+			readOnly
+			nbd.Cacher
+		}{d, cacher}
+	}
+	return d
+}
 
 func (d readOnly) Size() int64                        { return d.size }
 func (d readOnly) Sync() error                        { return nil }
 func (d readOnly) WriteAt([]byte, int64) (int, error) { return 0, nbd.EPERM }
+
+// readable cuts p to the bytes that a device of size has at off. What is cut
+// is reported by end once the rest was read.
+func readable(p []byte, off, size int64) (inside []byte, end error, err error) {
+	if off < 0 || off > size {
+		return nil, nil, nbd.EINVAL
+	}
+	if int64(len(p)) > size-off {
+		return p[:size-off], io.EOF, nil
+	}
+	return p, nil, nil
+}
+
+// writable is readable for writes, where the end of the device is ENOSPC.
+func writable(p []byte, off, size int64) (inside []byte, end error, err error) {
+	if off < 0 || off > size {
+		return nil, nil, nbd.ENOSPC
+	}
+	if int64(len(p)) > size-off {
+		return p[:size-off], nbd.ENOSPC, nil
+	}
+	return p, nil, nil
+}
+
+// checkRange refuses what is not inside a device of size.
+func checkRange(off, n, size int64) error {
+	if off < 0 || n < 0 || off > size || n > size-off {
+		return nbd.EINVAL
+	}
+	return nil
+}
