@@ -8,39 +8,36 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
+// ErrTooManyConnections is a client that a Server turned away because
+// MaxConnections others are being served.
+var ErrTooManyConnections = errors.New("nbd: too many connections")
+
 // DefaultMaxConnections is the limit of a Server that names none.
 const DefaultMaxConnections = 256
-
-// Limits of the server.
-const (
-	serverHandshakeTimeout = 30 * time.Second // of one whole negotiation
-	serverFarewellTimeout  = 10 * time.Second // for the replies under way at DISC
-	serverMaxOptions       = 1024             // in one negotiation
-	serverMaxOptionData    = 64 << 10         // bytes of one option that are looked at
-	serverMaxOptionSkip    = 16 << 20         // bytes of one option that are read at all
-	serverMaxPayload       = defaultMaxPayload
-	serverMaxRequests      = 16       // of one connection, under way at once
-	serverMaxInFlight      = 64 << 20 // bytes of one connection's requests under way
-)
 
 // An Export is a device under a name.
 type Export struct {
 	Name        string // at most 4096 bytes
 	Description string // for people; at most 4096 bytes, may be empty
 	Device      Device
-	ReadOnly    bool      // writes are refused with EPERM
-	TLSOnly     bool      // with SelectiveTLS: not served in plain text
-	BlockSize   BlockSize // bytes; a zero field means 1, 4096 and 33554432
+	ReadOnly    bool // writes are refused with EPERM
+	TLSOnly     bool // with SelectiveTLS: not served in plain text
+	// BlockSize, in bytes: a zero field means 1, 4096 (or the minimum, if that
+	// is more) and 33554432. With a minimum above 512 clients that don't ask
+	// for the block sizes are refused: they could read nothing.
+	BlockSize BlockSize
 }
 
 // A Server serves exports over connections that it is handed. Set the fields
-// before the first connection.
+// before the first connection; see Validate for what can't be meant.
 //
-// With TLS nil it is a NOTLS server of the specification; otherwise FORCEDTLS:
-// it tells nothing, and serves nothing, before the client is inside TLS.
+// By default it is a FORCEDTLS server of the specification, which tells
+// nothing and serves nothing before the client is inside TLS, or a NOTLS
+// server if it has no certificate.
 type Server struct {
 	// Exports are listed in this order. The empty name asks for the first one.
 	Exports []Export
@@ -51,29 +48,37 @@ type Server struct {
 	// TLSMode is when TLS is demanded; 0 means ForcedTLS, or NoTLS without TLS.
 	TLSMode ServerTLSMode
 	// AllowClients are the identities of the clients that may connect, each
-	// as the subject of the client's certificate ("CN=client1,O=Lab"), as one
-	// of its alternative names, or as its pin ("sha256/…"). It makes the
-	// server demand a certificate that TLS.ClientCAs verify; nil lets in
-	// everyone that TLS does.
+	// as the subject of the client's certificate ("CN=client1,O=Lab", as
+	// pkix.Name writes it), as one of its alternative names (DNS, email, URI
+	// or IP), or as its pin ("sha256/…"). Nothing but the exact text counts. It
+	// makes the server demand a certificate that TLS.ClientCAs verify; nil
+	// lets in everyone that TLS does.
 	AllowClients []string
 	// HideNames keeps those who are not inside TLS from learning names: with
 	// SelectiveTLS, exports that are TLSOnly are not listed to them, and an
 	// export that does not exist is answered as one that is TLSOnly.
 	HideNames bool
 	// Legacy also serves clients of the time before NBD_OPT_GO, by
-	// NBD_OPT_EXPORT_NAME, and only in plain text.
+	// NBD_OPT_EXPORT_NAME, and only in plain text: ForcedTLS has no use for it.
 	Legacy bool
 	// MaxConnections is how many clients are served at once; more are closed
 	// without a greeting. 0 means DefaultMaxConnections.
 	MaxConnections int
-	// Log receives one line per connection; nil for none.
+	// Log receives one line per connection, and one more for a connection
+	// whose device fails; nil for none.
 	Log *slog.Logger
+
+	serving atomic.Int64 // connections
 }
 
 // Serve accepts connections until ctx ends or l fails, closes them all and
 // returns when the last one has ended. It closes l. The error is nil when ctx
-// has ended.
+// has ended, and that of Validate for a server that can't be meant.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	if err := s.Validate(); err != nil {
+		l.Close()
+		return err
+	}
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -97,20 +102,40 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 }
 
 // ServeConn serves one connection until the client leaves, breaks the
-// protocol, or ctx ends. It closes c. The error is nil after a polite end.
+// protocol, or ctx ends. It closes c. The error is nil after a polite end, and
+// ErrTooManyConnections when the limit turned the client away.
 func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
+	defer c.Close()
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	defer s.serving.Add(-1)
+	if s.serving.Add(1) > int64(s.maxConnections()) {
+		s.log().Warn("nbd client refused", "remote", remote(c), "error", ErrTooManyConnections)
+		return ErrTooManyConnections
+	}
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	defer c.Close()
+	return s.session(c)
+}
+
+func (s *Server) session(c net.Conn) error {
 	conn := &serverConn{server: s, conn: c, raw: c}
 	begin := time.Now()
 	err := conn.serve()
 	if errors.Is(err, errPolite) {
 		err = nil
 	}
-	s.log().Info("nbd session ended", "remote", c.RemoteAddr().String(), "export", conn.exportName(),
-		"tls", conn.secure, "duration", time.Since(begin), "error", err)
+	s.log().Info("nbd session ended", "remote", remote(c), "export", conn.exportName(),
+		"tls", conn.secure, "client", conn.subject, "duration", time.Since(begin), "error", err)
 	return err
+}
+
+func remote(c net.Conn) string {
+	if a := c.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
 }
 
 func (s *Server) log() *slog.Logger {
@@ -120,13 +145,11 @@ func (s *Server) log() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// tlsConfig tightens what the caller gave.
-func (s *Server) tlsConfig() *tls.Config {
-	cfg := s.TLS.Clone()
-	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
-	cfg.SessionTicketsDisabled = true // a resumed session would skip the look at the client's certificate
-	cfg.DynamicRecordSizingDisabled = true
-	return cfg
+func (s *Server) maxConnections() int {
+	if s.MaxConnections > 0 {
+		return s.MaxConnections
+	}
+	return DefaultMaxConnections
 }
 
 // find returns the export of that name; the empty name is the first one.
@@ -140,13 +163,4 @@ func (s *Server) find(name string) *Export {
 		return &s.Exports[0]
 	}
 	return nil
-}
-
-// flags are the transmission flags of an export.
-func (e *Export) flags() TransmissionFlags {
-	f := FlagHasFlags | FlagSendFlush | FlagSendFUA | FlagCanMultiConn
-	if e.ReadOnly {
-		f |= FlagReadOnly
-	}
-	return f
 }

@@ -15,14 +15,25 @@ var errPolite = errors.New("nbd: the client left")
 
 // A serverConn is one connection of the server, in either phase.
 type serverConn struct {
-	server *Server
-	raw    net.Conn
-	conn   net.Conn // raw, or the TLS session over it
-	secure bool
+	server  *Server
+	raw     net.Conn
+	conn    net.Conn // raw, or the TLS session over it
+	secure  bool
+	subject string // of the client's certificate
 
-	// What the client has negotiated. STARTTLS forgets all of it.
+	fixed    bool // the client said NBD_FLAG_C_FIXED_NEWSTYLE
+	noZeroes bool // and NBD_FLAG_C_NO_ZEROES
+	negotiated
+	export *Export // set by GO and EXPORT_NAME
+}
+
+// What the client has negotiated. STARTTLS forgets all of it, the counts too.
+type negotiated struct {
 	structured bool
-	export     *Export // set by GO
+	extended   bool
+	allocation *Export // for which "base:allocation" is selected
+	options    int
+	bytes      int64 // of the options
 }
 
 // serve runs the negotiation within its time limit, then the transmission.
@@ -31,16 +42,13 @@ func (c *serverConn) serve() error {
 	if err := c.greet(); err != nil {
 		return err
 	}
-	for range serverMaxOptions {
+	for c.export == nil {
 		if err := c.oneOption(); err != nil {
 			return err
 		}
-		if c.export != nil {
-			_ = c.raw.SetDeadline(time.Time{})
-			return c.transmit()
-		}
 	}
-	return protocolErrorf("more than %d options", serverMaxOptions)
+	_ = c.raw.SetDeadline(time.Time{})
+	return c.transmit()
 }
 
 func (c *serverConn) greet() error {
@@ -55,7 +63,8 @@ func (c *serverConn) greet() error {
 		return fmt.Errorf("nbd: reading the client flags: %w", err)
 	}
 	flags := binary.BigEndian.Uint32(answer[:])
-	if flags&^(flagFixedNewstyle|flagNoZeroes) != 0 || flags&flagFixedNewstyle == 0 {
+	c.fixed, c.noZeroes = flags&flagFixedNewstyle != 0, flags&flagNoZeroes != 0
+	if flags&^(flagFixedNewstyle|flagNoZeroes) != 0 || !c.fixed && !c.server.Legacy {
 		return protocolErrorf("client flags %#x: fixed newstyle alone is served", flags)
 	}
 	return nil
@@ -72,6 +81,9 @@ func (c *serverConn) oneOption() error {
 		return protocolErrorf("bad option magic %#x", magic)
 	}
 	opt, length := Option(binary.BigEndian.Uint32(h[8:])), binary.BigEndian.Uint32(h[12:])
+	if err := c.count(opt, length); err != nil {
+		return err
+	}
 	if length > serverMaxOptionData {
 		return c.skipOption(opt, length)
 	}
@@ -82,24 +94,40 @@ func (c *serverConn) oneOption() error {
 	return c.answer(opt, data)
 }
 
+// count ends a negotiation that is no longer one. Without fixed newstyle no
+// option can be refused, so EXPORT_NAME is all there is: not even TLS.
+func (c *serverConn) count(opt Option, length uint32) error {
+	c.options++
+	c.bytes += int64(length)
+	switch {
+	case c.options > serverMaxOptions:
+		return protocolErrorf("more than %d options", serverMaxOptions)
+	case length > serverMaxOptionSkip || c.bytes > serverMaxNegotiation:
+		return protocolErrorf("%v with %d bytes of data", opt, length)
+	case !c.fixed && opt != OptExportName:
+		return protocolErrorf("%v of a client without fixed newstyle", opt)
+	}
+	return nil
+}
+
 // skipOption drains an option that is too long to look at.
 func (c *serverConn) skipOption(opt Option, length uint32) error {
-	if length > serverMaxOptionSkip {
-		return protocolErrorf("%v with %d bytes of data", opt, length)
-	}
 	if _, err := io.CopyN(io.Discard, c.conn, int64(length)); err != nil {
 		return err
 	}
 	if opt == OptStartTLS || opt == OptAbort {
 		return c.answer(opt, make([]byte, 1)) // any data is too much, or is ignored
 	}
-	if v := judge(c.stage(), opt); v == refuseTLS {
+	if v := c.judge(opt); v == refuseTLS {
 		return c.reply(opt, RepErrTLSReqd, nil)
 	} else if v == hangUp || opt == OptExportName {
 		return protocolErrorf("an export name of %d bytes", length)
 	}
 	if _, known := serverOptions[opt]; !known {
 		return c.reply(opt, RepErrUnsup, nil)
+	}
+	if opt == OptSetMetaContext {
+		c.allocation = nil
 	}
 	return c.reply(opt, RepErrTooBig, nil)
 }
@@ -109,7 +137,7 @@ func (c *serverConn) answer(opt Option, data []byte) error {
 	if opt == OptStartTLS && len(data) > 0 {
 		return c.replyText(opt, RepErrInvalid, "STARTTLS takes no data")
 	}
-	switch judge(c.stage(), opt) {
+	switch c.judge(opt) {
 	case upgrade:
 		return c.startTLS()
 	case refuseTLS:
@@ -119,7 +147,7 @@ func (c *serverConn) answer(opt Option, data []byte) error {
 	case refuseDone:
 		return c.replyText(opt, RepErrInvalid, "TLS is on already")
 	case hangUp:
-		return protocolErrorf("%v before TLS", opt)
+		return protocolErrorf("%v, which is served outside TLS only, and not where TLS is forced", opt)
 	}
 	if serve, ok := serverOptions[opt]; ok {
 		return serve(c, opt, data)
@@ -135,6 +163,9 @@ var serverOptions = map[Option]func(*serverConn, Option, []byte) error{
 	OptInfo:            (*serverConn).infoOption,
 	OptGo:              (*serverConn).infoOption,
 	OptStructuredReply: (*serverConn).structuredOption,
+	OptListMetaContext: (*serverConn).listMetaOption,
+	OptSetMetaContext:  (*serverConn).setMetaOption,
+	OptExtendedHeaders: (*serverConn).extendedOption,
 }
 
 // startTLS acknowledges and upgrades. Nothing negotiated before survives.
@@ -146,14 +177,11 @@ func (c *serverConn) startTLS() error {
 	if err := session.Handshake(); err != nil {
 		return fmt.Errorf("nbd: TLS handshake: %w", err)
 	}
-	c.conn, c.secure, c.structured = session, true, false
+	if certs := session.ConnectionState().PeerCertificates; len(certs) > 0 {
+		c.subject = certs[0].Subject.String()
+	}
+	c.conn, c.secure, c.negotiated = session, true, negotiated{}
 	return nil
-}
-
-// exportNameOption can't answer with an error, and its reply shifts with a
-// flag that travels in the clear: it is served to nobody.
-func (c *serverConn) exportNameOption(Option, []byte) error {
-	return protocolErrorf("EXPORT_NAME is not served: use GO")
 }
 
 // abortOption leaves closing to the client, who may still send the end of its
@@ -167,92 +195,24 @@ func (c *serverConn) abortOption(opt Option, _ []byte) error {
 }
 
 func (c *serverConn) structuredOption(opt Option, data []byte) error {
-	if len(data) > 0 || c.structured {
+	switch {
+	case len(data) > 0:
+		return c.reply(opt, RepErrInvalid, nil)
+	case c.extended:
+		return c.replyText(opt, RepErrExtHeaderReqd, "extended headers are on, and with them every reply is structured")
+	case c.structured:
 		return c.reply(opt, RepErrInvalid, nil)
 	}
 	c.structured = true
 	return c.reply(opt, RepAck, nil)
 }
 
-func (c *serverConn) listOption(opt Option, data []byte) error {
-	if len(data) > 0 {
+func (c *serverConn) extendedOption(opt Option, data []byte) error {
+	if len(data) > 0 || c.extended {
 		return c.reply(opt, RepErrInvalid, nil)
 	}
-	for _, e := range c.server.Exports {
-		b := binary.BigEndian.AppendUint32(nil, uint32(len(e.Name)))
-		b = append(append(b, e.Name...), e.Description...)
-		if err := c.reply(opt, RepServer, b); err != nil {
-			return err
-		}
-	}
+	c.extended = true
 	return c.reply(opt, RepAck, nil)
-}
-
-// infoOption serves INFO and GO.
-func (c *serverConn) infoOption(opt Option, data []byte) error {
-	name, wanted, ok := parseExportRequest(data)
-	if !ok {
-		return c.replyText(opt, RepErrInvalid, "malformed request")
-	}
-	e := c.server.find(name)
-	if e == nil {
-		return c.replyText(opt, RepErrUnknown, fmt.Sprintf("no export %.256q; LIST tells the names", name))
-	}
-	for _, info := range e.infos(wanted) {
-		if err := c.reply(opt, RepInfo, info); err != nil {
-			return err
-		}
-	}
-	if err := c.reply(opt, RepAck, nil); err != nil {
-		return err
-	}
-	if opt == OptGo {
-		c.export = e
-	}
-	return nil
-}
-
-// parseExportRequest reads the data of INFO and GO.
-func parseExportRequest(data []byte) (name string, wanted map[uint16]bool, ok bool) {
-	if len(data) < 6 {
-		return "", nil, false
-	}
-	n := binary.BigEndian.Uint32(data)
-	if n > maxString || int(n) > len(data)-6 {
-		return "", nil, false
-	}
-	name, data = string(data[4:4+n]), data[4+n:]
-	count, data := int(binary.BigEndian.Uint16(data)), data[2:]
-	if len(data) != 2*count || checkName(name) != nil {
-		return "", nil, false
-	}
-	wanted = map[uint16]bool{}
-	for ; len(data) > 0; data = data[2:] {
-		wanted[binary.BigEndian.Uint16(data)] = true
-	}
-	return name, wanted, true
-}
-
-// infos are the information replies for an export: EXPORT always, the others
-// on request. Our block sizes are the defaults, so nobody need ask.
-func (e *Export) infos(wanted map[uint16]bool) [][]byte {
-	b := binary.BigEndian.AppendUint16(nil, infoExport)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Device.Size()))
-	b = binary.BigEndian.AppendUint16(b, uint16(e.flags()))
-	replies := [][]byte{b}
-	if wanted[infoName] {
-		replies = append(replies, append(binary.BigEndian.AppendUint16(nil, infoName), e.Name...))
-	}
-	if wanted[infoDescription] && e.Description != "" {
-		replies = append(replies, append(binary.BigEndian.AppendUint16(nil, infoDescription), e.Description...))
-	}
-	if wanted[infoBlockSize] {
-		b := binary.BigEndian.AppendUint16(nil, infoBlockSize)
-		b = binary.BigEndian.AppendUint32(b, 1)
-		b = binary.BigEndian.AppendUint32(b, defaultPreferred)
-		replies = append(replies, binary.BigEndian.AppendUint32(b, serverMaxPayload))
-	}
-	return replies
 }
 
 func (c *serverConn) reply(opt Option, typ ReplyType, data []byte) error {

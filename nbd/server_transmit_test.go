@@ -51,7 +51,8 @@ func TestBadRequests(t *testing.T) {
 		{"read of 32 MiB + 1", "vda", 0, cmdRead, 0, 32<<20 + 1, nil, 75},
 		{"read of 4 GiB", "vda", 0, cmdRead, 0, math.MaxUint32, nil, 75},
 		{"read with unknown flags", "vda", 1 << 7, cmdRead, 0, 1, nil, 22},
-		{"read with DF, not offered", "vda", 1 << 2, cmdRead, 0, 1, nil, 22},
+		{"read with REQ_ONE", "vda", 1 << 3, cmdRead, 0, 1, nil, 22},
+		{"read with PAYLOAD_LEN", "vda", 1 << 5, cmdRead, 0, 1, nil, 22},
 		{"write past the end", "vda", 0, cmdWrite, size, 4, []byte("abcd"), 28},
 		{"write across the end", "vda", 1, cmdWrite, size - 3, 4, []byte("abcd"), 28},
 		{"write at 2^64-1", "vda", 0, cmdWrite, math.MaxUint64, 4, []byte("abcd"), 28},
@@ -62,24 +63,28 @@ func TestBadRequests(t *testing.T) {
 		{"flush with a length", "vda", 0, cmdFlush, 0, 1, nil, 22},
 		{"trim, not offered", "vda", 0, 4, 0, 512, nil, 22},
 		{"cache, not offered", "vda", 0, 5, 0, 512, nil, 22},
-		{"write zeroes, not offered", "vda", 0, 6, 0, math.MaxUint32, nil, 22},
+		{"write zeroes past the end", "vda", 0, 6, 0, math.MaxUint32, nil, 28},
+		{"write zeroes with FAST_ZERO, not offered", "vda", 1 << 4, 6, 0, 512, nil, 22},
+		{"write zeroes to a read-only export", "iso", 0, 6, 0, 512, nil, 1},
+		{"trim of a read-only export", "iso", 0, 4, 0, 512, nil, 1},
 		{"block status, not negotiated", "vda", 0, 7, 0, 512, nil, 22},
 		{"resize", "vda", 0, 8, 1 << 40, 0, nil, 22},
 		{"unknown command with a length", "vda", 0, 0xffff, 0, math.MaxUint32, nil, 22},
 	} {
 		for _, structured := range []bool{false, true} {
 			disk := pattern(size)
-			c, verdict := opened(t, testServer(disk), q.export, structured)
+			srv := testServer(disk)
+			srv.Exports[0].Device = bare{srv.Exports[0].Device}
+			c, verdict := opened(t, srv, q.export, structured)
 			send(t, c, request(q.flags, q.cmd, 9, q.offset, q.length), q.payload)
-			refusal, data := simple(q.want, 9), simple(0, 10, pattern(7)[5:]...)
+			data := simple(0, 10, pattern(7)[5:]...)
 			if structured {
 				data = dataChunk(done, 10, 5, pattern(7)[5:]...)
 			}
-			if structured && q.cmd == cmdRead {
-				refusal = errorChunk(done, 9, q.want, "")
+			m := map[bool]manner{false: simpleReplies, true: structuredReplies}[structured]
+			if h := hear(t, c, m, 0); h.errno != q.want || h.cookie != 9 || structured && h.text == "" {
+				t.Errorf("%s: %+v", q.name, h)
 			}
-			t.Log(q.name)
-			expect(t, c, refusal)
 			send(t, c, request(0, cmdRead, 10, 5, 2))
 			expect(t, c, data)
 			send(t, c, request(0, cmdDisc, 11, 0, 0))
@@ -221,5 +226,5 @@ func TestShortDevice(t *testing.T) {
 	send(t, c, request(0, cmdRead, 1, 0, 10))
 	expect(t, c, dataChunk(done, 1, 0, pattern(10)...))
 	send(t, c, request(0, cmdRead, 2, 5, 10))
-	expect(t, c, errorChunk(done, 2, 5, ""))
+	expect(t, c, errorChunk(done, 2, 5, "input/output error (EIO)"))
 }

@@ -1,0 +1,197 @@
+package nbd
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// A transmission is the second phase of a server's connection: one goroutine
+// reads requests, a bounded number of others carry them out, and each sends
+// its reply whole.
+type transmission struct {
+	*serverConn
+	size   int64 // of the device
+	block  BlockSize
+	offers TransmissionFlags
+
+	pace   pace
+	in     *bufio.Reader
+	r      pacedReader // over in
+	slots  chan struct{}
+	budget *budget // bytes of the requests under way
+	work   sync.WaitGroup
+	gone   chan struct{} // closed when nobody waits for replies any more
+
+	sending sync.Mutex
+	failure sync.Once // logs the first failure of the device
+}
+
+// A serverRequest is a request as the client sent it. For a BLOCK_STATUS with
+// a payload the length is the one inside the payload.
+type serverRequest struct {
+	flags   Flags
+	cmd     uint16
+	cookie  uint64
+	offset  uint64
+	length  uint64
+	payload []byte
+	refusal error // what check found
+}
+
+func (c *serverConn) newTransmission() *transmission {
+	e := c.export
+	t := &transmission{
+		serverConn: c, size: e.Device.Size(), block: e.blockSize(), offers: c.flags(e), pace: pace{raw: c.raw},
+		in:    bufio.NewReaderSize(c.conn, receiveBuffer),
+		slots: make(chan struct{}, serverMaxRequests), budget: newBudget(serverMaxInFlight), gone: make(chan struct{}),
+	}
+	t.r = pacedReader{t.in, &t.pace}
+	return t
+}
+
+// transmit serves requests until DISC, which it answers by finishing what is
+// under way and closing.
+func (c *serverConn) transmit() error {
+	t := c.newTransmission()
+	err := t.receive()
+	if errors.Is(err, errPolite) { // a client that stopped reading must not keep the last replies' workers
+		t.pace.farewell()
+	} else {
+		close(t.gone)
+		t.raw.Close()
+	}
+	t.work.Wait()
+	_ = c.conn.Close()
+	return err
+}
+
+func (t *transmission) receive() error {
+	for {
+		q, weight, err := t.readRequest()
+		if err != nil {
+			return err
+		}
+		if q.cmd == cmdDisc {
+			return errPolite
+		}
+		t.slots <- struct{}{}
+		t.work.Go(func() {
+			t.serve(q)
+			t.budget.release(weight)
+			<-t.slots
+		})
+	}
+}
+
+// readRequest reads a request and its payload. It is checked before, so that
+// what will be refused takes no memory, and the bytes that it and its reply
+// need are reserved before they are allocated.
+func (t *transmission) readRequest() (q *serverRequest, weight int64, err error) {
+	if q, err = t.readHeader(); err != nil {
+		return nil, 0, fmt.Errorf("nbd: reading a request: %w", err)
+	}
+	size := t.payloadSize(q)
+	if size > t.maxPayload() {
+		return nil, 0, protocolErrorf("a payload of %d bytes, more than the %d that are served", size, t.maxPayload())
+	}
+	q.refusal = t.check(q)
+	weight = t.weight(q)
+	if err := t.budget.acquire(context.Background(), nil, weight); err != nil {
+		return nil, 0, err
+	}
+	if err := t.readPayload(q, size); err != nil {
+		return nil, 0, fmt.Errorf("nbd: reading a request's %d bytes: %w", size, err)
+	}
+	return q, weight, nil
+}
+
+// readHeader waits for a request for as long as the client likes.
+func (t *transmission) readHeader() (*serverRequest, error) {
+	t.pace.resting()
+	if _, err := t.in.Peek(1); err != nil {
+		return nil, err
+	}
+	h := make([]byte, lenRequest, lenExtendedRequest)
+	if t.extended {
+		h = h[:lenExtendedRequest]
+	}
+	if err := t.r.fill(h); err != nil {
+		return nil, err
+	}
+	return t.parseRequest(h)
+}
+
+func (t *transmission) parseRequest(h []byte) (*serverRequest, error) {
+	want := magicRequest
+	if t.extended {
+		want = magicExtendedRequest
+	}
+	if magic := binary.BigEndian.Uint32(h); magic != want {
+		return nil, protocolErrorf("bad request magic %#x", magic)
+	}
+	q := &serverRequest{
+		flags:  Flags(binary.BigEndian.Uint16(h[4:])),
+		cmd:    binary.BigEndian.Uint16(h[6:]),
+		cookie: binary.BigEndian.Uint64(h[8:]),
+		offset: binary.BigEndian.Uint64(h[16:]),
+	}
+	if t.extended {
+		q.length = binary.BigEndian.Uint64(h[24:])
+	} else {
+		q.length = uint64(binary.BigEndian.Uint32(h[24:]))
+	}
+	return q, nil
+}
+
+// payloadSize is how many bytes follow the header. An unknown command has no
+// payload unless it says so.
+func (t *transmission) payloadSize(q *serverRequest) uint64 {
+	switch {
+	case t.extended && q.flags&flagPayloadLen != 0:
+		return q.length
+	case !t.extended && q.cmd == cmdWrite:
+		return q.length
+	}
+	return 0
+}
+
+// maxPayload is the size above which a payload ends the session: it would have
+// to be drained. Old clients may not know what was advertised.
+func (t *transmission) maxPayload() uint64 {
+	if t.extended {
+		return uint64(t.block.MaximumPayload)
+	}
+	return serverMaxPayload
+}
+
+// weight is how many bytes the request and its reply take.
+func (t *transmission) weight(q *serverRequest) int64 {
+	switch {
+	case q.refusal != nil:
+		return 0
+	case q.cmd == cmdRead || q.cmd == cmdWrite:
+		return int64(q.length) // checked: at most the maximum payload
+	case q.cmd == cmdBlockStatus:
+		return serverMaxExtents * 3 * lenExtentExt // on the way to the reply, and there
+	}
+	return 0
+}
+
+// readPayload takes the payload, or drains that of a request that is refused.
+func (t *transmission) readPayload(q *serverRequest, size uint64) error {
+	if q.refusal != nil {
+		return t.r.skip(size)
+	}
+	q.payload = make([]byte, size)
+	if err := t.r.fill(q.payload); err != nil {
+		return err
+	}
+	if q.cmd == cmdBlockStatus && size > 0 {
+		q.refusal = t.unfilter(q)
+	}
+	return nil
+}
