@@ -178,3 +178,17 @@ func writeFile(t *testing.T, name string, content io.WriterTo) {
 		t.Fatal(err)
 	}
 }
+
+func isSocket(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().Type() == os.ModeSocket
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
