@@ -76,11 +76,8 @@ func (t *transmission) checkFlags(q *serverRequest, cmd serverCommand) error {
 	if !t.extended || q.cmd == cmdBlockStatus && t.offers&FlagBlockStatusPayload == 0 {
 		allowed &^= flagPayloadLen
 	}
-	switch {
-	case q.flags&^allowed != 0:
+	if q.flags&^allowed != 0 {
 		return refuse(EINVAL, "flags %#x do not go with command %d here", uint16(q.flags&^allowed), q.cmd)
-	case t.extended && q.cmd == cmdWrite && q.flags&flagPayloadLen == 0:
-		return refuse(EINVAL, "a write without a payload")
 	}
 	return nil
 }

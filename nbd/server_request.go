@@ -148,12 +148,10 @@ func (t *transmission) parseRequest(h []byte) (*serverRequest, error) {
 }
 
 // payloadSize is how many bytes follow the header. An unknown command has no
-// payload unless it says so.
+// payload unless it says so. A write has one even if it does not: the client of
+// qemu, 10.0 at least, leaves the flag out.
 func (t *transmission) payloadSize(q *serverRequest) uint64 {
-	switch {
-	case t.extended && q.flags&flagPayloadLen != 0:
-		return q.length
-	case !t.extended && q.cmd == cmdWrite:
+	if q.cmd == cmdWrite || t.extended && q.flags&flagPayloadLen != 0 {
 		return q.length
 	}
 	return 0

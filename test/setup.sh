@@ -2,27 +2,71 @@
 # Installs what the tests need beyond Go and Node: Debian, as root. Elsewhere it
 # says what to install, and the tests that need it are skipped.
 set -euo pipefail
+cd "$(dirname "$0")"
+export DEBIAN_FRONTEND=noninteractive
 
 wanted=(
   gcc:gcc # of the race detector, with libc6-dev
-  nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbdcopy:libnbd-bin certtool:gnutls-bin
+  nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbd-client:nbd-client
+  nbdcopy:libnbd-bin nbdsh:python3-libnbd certtool:gnutls-bin
   chromium:chromium firefox-esr:firefox-esr
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
 )
 PATH=$PATH:/usr/sbin:/sbin
-missing=()
-for item in "${wanted[@]}"; do
-  command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
-done
-[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
-[ ${#missing[@]} -gt 0 ] || exit 0
 
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  echo "Some tests can't run. For all of them, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
-  exit 0
-fi
-echo "Installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-install() { apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
-# The lists of a fresh machine are empty, those of an old one stale.
-install 2>/dev/null || { apt-get update -qq && install; }
+install_packages() {
+  local item missing=()
+  for item in "${wanted[@]}"; do
+    command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
+  done
+  [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "Some tests can't run. For all of them, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    return 0
+  fi
+  echo "Installing ${missing[*]}"
+  # The lists of a fresh machine are empty, those of an old one stale.
+  apt_install "${missing[@]}" 2>/dev/null || { apt-get update -qq && apt_install "${missing[@]}"; }
+}
+
+apt_install() { apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+
+# A second qemu, of the distribution's backports: the only peer with extended
+# headers. It is unpacked beside the first one, which stays as it is.
+qemu_new=.qemu10
+unpack_qemu() {
+  [ ! -x $qemu_new/usr/bin/qemu-nbd ] || return 0
+  echo "Unpacking a new qemu into test/$qemu_new"
+  # In a subshell that ends at the first failure, also behind a condition.
+  bash -euo pipefail -c "$(declare -f fetch_qemu own_mirror); fetch_qemu $qemu_new" && return
+  rm -rf $qemu_new
+  echo "The tests with extended headers can't run: qemu-utils of the distribution's backports can't be had or does not start" >&2
+}
+
+# own_mirror prints the first repository of the machine's own configuration.
+own_mirror() {
+  apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+    awk -v suite="$1" '$1 == suite && !done { print $2; done = 1 }'
+}
+
+# fetch_qemu FOLDER: with lists and a cache of its own, so that apt's stay.
+fetch_qemu() {
+  local codename mirror work keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  mirror=$(own_mirror "$codename")
+  [ -n "$mirror" ]
+  work=$(mktemp -d)
+  trap "rm -rf '$work'" EXIT
+  mkdir -p "$work/empty" "$work/lists/partial" "$work/cache/archives/partial"
+  echo "deb [signed-by=$keys] $mirror $codename-backports main" >"$work/list"
+  local apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/list" -o "Dir::Etc::sourceparts=$work/empty"
+    -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+  "${apt[@]}" update
+  (cd "$work" && "${apt[@]}" download qemu-utils)
+  dpkg -x "$work"/qemu-utils_*.deb "$1"
+  "$1/usr/bin/qemu-nbd" --version >/dev/null # its libraries must be there
+}
+
+install_packages
+if command -v apt-get >/dev/null; then unpack_qemu; fi

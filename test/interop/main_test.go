@@ -7,7 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // bridgeBinary is the program under test, built once.
@@ -27,13 +30,22 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	os.Exit(code)
 }
+
+// qemuNew is the folder of the qemu that test/setup.sh unpacks from the
+// distribution's backports, beside the one that is installed.
+const qemuNew = "../.qemu10/usr/bin/"
 
 // packages tells what to install for a foreign program.
 var packages = map[string]string{
 	"nbdkit": "nbdkit", "qemu-nbd": "qemu-utils", "qemu-img": "qemu-utils",
-	"nbd-server": "nbd-server", "nbdcopy": "libnbd-bin", "nbdinfo": "libnbd-bin",
+	"qemu-io": "qemu-utils", "nbd-server": "nbd-server", "nbd-client": "nbd-client",
+	"nbdcopy": "libnbd-bin", "nbdinfo": "libnbd-bin", "nbdsh": "python3-libnbd",
 }
 
 // need skips a test whose foreign programs are missing, and fails it in CI.
@@ -44,6 +56,9 @@ func need(t *testing.T, programs ...string) {
 			continue
 		}
 		text := fmt.Sprintf("%s is missing: apt-get install %s", p, packages[p])
+		if strings.HasPrefix(p, qemuNew) {
+			text = fmt.Sprintf("%s is missing: run bash test/setup.sh", p)
+		}
 		if os.Getenv("CI") != "" {
 			t.Fatal(text)
 		}

@@ -78,7 +78,7 @@ func (p *process) until(t *testing.T, what string, ready func() bool) {
 	for deadline := time.Now().Add(20 * time.Second); !ready(); {
 		select {
 		case <-p.done:
-			t.Fatalf("%s ended before %s:\n%s", p.cmd.Path, what, p.text())
+			t.Fatalf("%s ended (%v) before %s:\n%s", p.cmd.Path, p.cmd.ProcessState, what, p.text())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
@@ -177,4 +177,18 @@ func writeFile(t *testing.T, name string, content io.WriterTo) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func isSocket(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().Type() == os.ModeSocket
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

@@ -94,27 +94,34 @@ func startQemu(t *testing.T, pki *pki) *target {
 // startNbdServer serves a file on a TCP port; with pki, FORCEDTLS. It demands
 // a client certificate then, always.
 func startNbdServer(t *testing.T, pki *pki) *target {
-	need(t, "nbd-server")
 	file, port := patternFile(t), freePort(t)
 	config := fmt.Sprintf("[generic]\nport=%s\nlistenaddr=127.0.0.1\nallowlist=true\n", port)
 	if pki != nil {
 		config += fmt.Sprintf("certfile=%[1]s/server-cert.pem\nkeyfile=%[1]s/server-key.pem\ncacertfile=%[1]s/ca-cert.pem\nforce_tls=true\n", pki.dir)
 	}
 	config += fmt.Sprintf("[disk]\nexportname=%s\nflush=true\nfua=true\n", file)
+	return startNbdServerWith(t, file, port, "disk", pki, config)
+}
+
+func startNbdServerWith(t *testing.T, file, port, export string, pki *pki, config string) *target {
+	t.Helper()
+	need(t, "nbd-server")
 	name := filepath.Join(t.TempDir(), "nbd-server.conf")
 	if err := os.WriteFile(name, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	startDaemon(t, "nbd-server", "-C", name)
 	addr := net.JoinHostPort("127.0.0.1", port)
-	return &target{name: "nbd-server", network: "tcp", addr: addr, export: "disk", tls: pki != nil, file: file, advertisedBlock: 1}
+	return &target{name: "nbd-server", network: "tcp", addr: addr, export: export, tls: pki != nil, file: file, advertisedBlock: 1}
+}
+
+// starters are the foreign servers.
+var starters = map[string]func(*testing.T, *pki) *target{
+	"nbdkit": startNbdkit, "qemu-nbd": startQemu, "nbd-server": startNbdServer,
 }
 
 // eachServer runs a test against each foreign server, plain and with TLS.
 func eachServer(t *testing.T, test func(t *testing.T, s *target, pki *pki)) {
-	starters := map[string]func(*testing.T, *pki) *target{
-		"nbdkit": startNbdkit, "qemu-nbd": startQemu, "nbd-server": startNbdServer,
-	}
 	for name, start := range starters {
 		t.Run(name+"/plain", func(t *testing.T) {
 			test(t, start(t, nil), nil)
