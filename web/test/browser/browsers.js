@@ -63,6 +63,21 @@ function missing(name) {
 }
 
 /**
+ * Waits until a condition holds in the page. It asks again and again from
+ * here: puppeteer's own waiting evaluates text, which the content security
+ * policy of our pages forbids in Firefox.
+ * @param {import("puppeteer-core").Page} page
+ * @param {(...args: any[]) => unknown} condition
+ * @param {any[]} args
+ */
+export async function until(page, condition, ...args) {
+  for (const deadline = Date.now() + 30_000; !(await page.evaluate(condition, ...args)); ) {
+    if (Date.now() > deadline) throw new Error(`not in 30 s: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/**
  * Describes a suite once for each browser. `browser` is there from the first
  * test on; each of its pages collects what went wrong in it unnoticed.
  * @param {string} title

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { inEachBrowser } from "./browsers.js";
+import { inEachBrowser, until } from "./browsers.js";
 import { Lab } from "./lab.js";
 import { freePort } from "./processes.js";
 
@@ -104,7 +104,7 @@ inEachBrowser("failing", ({ page: openPage }) => {
     const between = await lab.bridge({ doomed: doomed.target });
     const victim = await openPage(between.page);
     const outcome = victim.evaluate(readUntilCut, { url: between.url("doomed"), options: { export: "vda", tls: right } });
-    await victim.waitForFunction(() => /** @type {any} */ (globalThis).reading);
+    await until(victim, () => /** @type {any} */ (globalThis).reading);
     await doomed.kill();
     const result = /** @type {any} */ (await outcome);
     assert.deepEqual([...result.codes, result.closed, result.later], Array(6).fill("DISCONNECTED"));
@@ -118,7 +118,7 @@ inEachBrowser("failing", ({ page: openPage }) => {
     const doomed = await lab.bridge({ secure: `tcp://127.0.0.1:${serverPort}` }, "--origin", new URL(bridge.page).origin);
     const victim = await openPage(bridge.page);
     const outcome = victim.evaluate(readUntilCut, { url: doomed.url("secure"), options: { export: "vda", tls: right } });
-    await victim.waitForFunction(() => /** @type {any} */ (globalThis).reading);
+    await until(victim, () => /** @type {any} */ (globalThis).reading);
     await doomed.kill();
     const result = /** @type {any} */ (await outcome);
     assert.deepEqual(result.codes, Array(4).fill("DISCONNECTED"));
