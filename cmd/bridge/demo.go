@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"nbdbridge/bridge"
 	"nbdbridge/nbd"
@@ -82,32 +80,15 @@ func (c *demoCommand) serve(ctx context.Context, log *slog.Logger, l net.Listene
 
 // exports are the images, or the sample disk.
 func (c *demoCommand) exports() (exports []nbd.Export, closeAll func(), err error) {
-	var files []*os.File
-	closeAll = func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	for _, name := range c.Image {
-		f, size, err := openImage(name)
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		files = append(files, f)
-		exports = append(exports, nbd.Export{
-			Name: filepath.Base(name), Description: "image, read-only",
-			Device: device.ReadOnly(f, size), ReadOnly: true,
-		})
-	}
-	if err := distinctNames(exports); err != nil {
-		closeAll()
-		return nil, nil, err
-	}
-	if len(exports) == 0 {
+	if len(c.Image) == 0 {
 		exports, err = sampleExports()
+		return exports, func() {}, err
 	}
-	return exports, closeAll, err
+	exports, closeAll, err = openDisks(c.Image, true)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--image: %w", err)
+	}
+	return exports, closeAll, nil
 }
 
 func sampleExports() ([]nbd.Export, error) {
@@ -115,37 +96,14 @@ func sampleExports() ([]nbd.Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the sample disk: %w", err)
 	}
+	sparse := device.NewSparse(int64(len(disk)))
+	if _, err := sparse.WriteAt(disk, 0); err != nil {
+		return nil, fmt.Errorf("making the sample disk: %w", err)
+	}
 	return []nbd.Export{{
 		Name: "sample", Description: "MBR with a FAT and an ext4 partition, in memory",
-		Device: device.NewMemory(disk),
+		Device: sparse,
 	}}, nil
-}
-
-func openImage(name string) (*os.File, int64, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, 0, fmt.Errorf("--image: %w", err)
-	}
-	size, err := f.Seek(0, 2) // works for block devices too
-	if err == nil && size == 0 {
-		err = errors.New("it is empty")
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, fmt.Errorf("--image %s: %w", name, err)
-	}
-	return f, size, nil
-}
-
-func distinctNames(exports []nbd.Export) error {
-	seen := map[string]bool{}
-	for _, e := range exports {
-		if seen[e.Name] {
-			return usagef("--image: two images are named %q: rename one", e.Name)
-		}
-		seen[e.Name] = true
-	}
-	return nil
 }
 
 // demoConfig is what the launcher page fetches. It holds a private key that

@@ -21,10 +21,11 @@ The bridge relays bytes and understands none of them: with TLS on, only the brow
 Exit codes: 0 success, 1 failure, 2 a command line that can't be meant.`
 
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Relay browsers' WebSockets to named NBD servers."`
-	Demo    demoCommand    `cmd:"" help:"Show everything at work: an embedded NBD server, the bridge and the pages in one process."`
-	Info    infoCommand    `cmd:"" help:"Tell what an NBD server exports, directly or through a bridge."`
-	Connect connectCommand `cmd:"" help:"Offer an export behind a bridge to native tools, on a local socket."`
+	Serve     serveCommand     `cmd:"" help:"Relay browsers' WebSockets to named NBD servers."`
+	Demo      demoCommand      `cmd:"" help:"Show everything at work: an embedded NBD server, the bridge and the pages in one process."`
+	ServeDisk serveDiskCommand `cmd:"" help:"Serve disk images over NBD: a small server for those who have none."`
+	Info      infoCommand      `cmd:"" help:"Tell what an NBD server exports, directly or through a bridge."`
+	Connect   connectCommand   `cmd:"" help:"Offer an export behind a bridge to native tools, on a local socket."`
 }
 
 // A usageError is a command line that parsed but can't be meant.

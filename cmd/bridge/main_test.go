@@ -53,7 +53,7 @@ func runWith(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 func TestExitCodes(t *testing.T) {
-	empty := newFile(t, "empty.img", "")
+	empty, full := newFile(t, "empty.img", ""), newFile(t, "full.img", "x")
 	closed := closedPort(t)
 	for _, c := range []struct {
 		line   string
@@ -80,6 +80,13 @@ func TestExitCodes(t *testing.T) {
 		{"info ws://" + closed + "/nbd/x --tls off", 1, "no bridge at"},
 		{"serve --listen nowhere --target lab=tcp://h:1", 1, "nowhere"},
 		{"demo --listen 127.0.0.1:0 --image " + empty, 1, ""},
+		{"serve-disk", 2, "<file>"},
+		{"serve-disk /no/such/file", 2, "/no/such/file"},
+		{"serve-disk " + t.TempDir(), 2, "director"},
+		{"serve-disk --listen 127.0.0.1:0 " + full, 2, "unix:///PATH or tcp://HOST:PORT"},
+		{"serve-disk --listen tcp://0.0.0.0:0 " + full, 2, "--tls-cert"},
+		{"serve-disk --listen tcp://nowhere.invalid:1 " + full, 1, "nowhere"},
+		{"serve-disk " + empty, 1, "it is empty"},
 	} {
 		code, stdout, stderr := runWith(t, strings.Fields(c.line)...)
 		if code != c.code || missing(stderr, c.stderr) != "" {
@@ -109,10 +116,14 @@ func TestExitCodeOfWrappedErrors(t *testing.T) {
 // A help text states units, defaults and what happens in the end.
 func TestHelp(t *testing.T) {
 	for command, texts := range map[string][]string{
-		"":        {"serve", "demo", "info", "connect", "Exit codes: 0 success, 1 failure, 2"},
-		"serve":   {"(default 127.0.0.1:8080)", "--target=NAME=ADDR", "tcp://HOST:PORT or unix:///PATH", "10 s", "75 s", "4503", "SIGTERM", "421", "Repeatable", "(default: only /nbd/)"},
-		"demo":    {"(default 127.0.0.1:8080)", "32 MiB", "read-only", "Repeatable", "client certificate", "Ctrl-C"},
-		"info":    {"in bytes", "--tls=MODE", "default: off for nbd:// and nbd+unix://, else require", "--ca=FILE", "--server-name=NAME", "--cert=FILE", "--key=FILE", "10809", "JSON"},
+		"":      {"serve", "demo", "serve-disk", "info", "connect", "Exit codes: 0 success, 1 failure, 2"},
+		"serve": {"(default 127.0.0.1:8080)", "--target=NAME=ADDR", "tcp://HOST:PORT or unix:///PATH", "10 s", "75 s", "4503", "SIGTERM", "421", "Repeatable", "(default: only /nbd/)"},
+		"demo":  {"(default 127.0.0.1:8080)", "32 MiB", "read-only", "Repeatable", "client certificate", "Ctrl-C"},
+		"info":  {"in bytes", "--tls=MODE", "default: off for nbd:// and nbd+unix://, else require", "--ca=FILE", "--server-name=NAME", "--cert=FILE", "--key=FILE", "10809", "JSON"},
+		"serve-disk": {
+			"(default tcp://127.0.0.1:10809)", "notls", "optionaltls", "forcedtls", "selectivetls", "in bytes", "mode 0600", "flock", "256", "30 s",
+			"64 MiB", "32 MiB", "Ctrl-C", "Repeatable", "(default: no TLS)", "(default: clients may write)", "Exit codes",
+		},
 		"connect": {"--listen=ADDR", "unix:///PATH or tcp://HOST:PORT", "mode 0600", "15 s", "nbdcopy", "Ctrl-C"},
 	} {
 		code, stdout, _ := runWith(t, append(strings.Fields(command), "--help")...)
@@ -130,6 +141,7 @@ func TestRunEndsInGoodOrder(t *testing.T) {
 	for _, args := range [][]string{
 		{"serve", "--listen", "127.0.0.1:0", "--target", "a=tcp://127.0.0.1:1", "--target", "b=unix:///x"},
 		{"connect", "ws://127.0.0.1:1/nbd/x", "--listen", "tcp://127.0.0.1:0"},
+		{"serve-disk", "--listen", "tcp://localhost:0", newFile(t, "x,y=1.img", "x")},
 		{"demo", "--listen", "127.0.0.1:0", "--image", newFile(t, "x=1,y.img", "x")},
 	} {
 		if args[0] == "demo" && !web.Built() {

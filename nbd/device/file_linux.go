@@ -43,8 +43,10 @@ func (d *File) lock() error {
 		return fmt.Errorf("%s is in use: somebody who has locked it may be writing to it", d.f.Name())
 	case err == unix.EWOULDBLOCK:
 		return fmt.Errorf("%s is in use: somebody else has locked it; it can be written to by one only", d.f.Name())
+	case err != nil:
+		return fmt.Errorf("locking %s: %w", d.f.Name(), err)
 	}
-	return err
+	return nil
 }
 
 // findBlock asks a block device for its logical block size.

@@ -75,7 +75,7 @@ func TestFileThatShrank(t *testing.T) {
 	if err := os.Truncate(path, page+10); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := f.ReadAt(make([]byte, 20), page); n != 10 || !errors.Is(err, nbd.EIO) {
+	if n, err := f.ReadAt(make([]byte, 20), page); n != 10 || !errors.Is(err, nbd.EIO) || errors.Is(err, io.EOF) {
 		t.Errorf("read across the end: %d, %v", n, err)
 	}
 	if n, err := f.ReadAt(make([]byte, 20), 2*page); n != 0 || !errors.Is(err, nbd.EIO) {
