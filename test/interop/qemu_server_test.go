@@ -10,6 +10,7 @@ import (
 func eachQemu(t *testing.T, test func(t *testing.T, q qemu)) {
 	for name, q := range map[string]qemu{"qemu 7": {}, "qemu 10": {folder: qemuNew, extended: true}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			need(t, q.folder+"qemu-nbd", q.folder+"qemu-img", q.folder+"qemu-io")
 			test(t, q)
 		})
