@@ -37,7 +37,7 @@ func (q qemu) serveTraced(t *testing.T, args ...string) (*target, *process) {
 	t.Helper()
 	sock := filepath.Join(t.TempDir(), "qemu.sock")
 	p := start(t, q.program("qemu-nbd"), append([]string{"--persistent", "--shared=0", "--socket=" + sock}, args...)...)
-	p.until(t, "its socket", func() bool { return isSocket(sock) })
+	p.untilOffering(t, sock)
 	return &target{name: "qemu-nbd", network: "unix", addr: sock}, p
 }
 
