@@ -201,3 +201,21 @@ h.shutdown()
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestOneExtent asks for the first extent alone, and for all.
+func TestOneExtent(t *testing.T) {
+	o := startOwn(t, 0)
+	got := nbdsh(t, fmt.Sprintf(`
+h.add_meta_context(nbd.CONTEXT_BASE_ALLOCATION)
+h.connect_uri(%q)
+def extent(context, offset, entries, error):
+    print(context, offset, entries)
+h.block_status(4 << 20, 0, extent, nbd.CMD_FLAG_REQ_ONE)
+h.block_status(4 << 20, 0, extent)
+h.shutdown()
+`, o.uri("sparse")))
+	want := "base:allocation 0 [1048576, 3]\nbase:allocation 0 [1048576, 3, 2097152, 0, 1048576, 3]\n"
+	if got != want {
+		t.Errorf("got %s", got)
+	}
+}
