@@ -147,3 +147,14 @@ func TestIdentityChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestRotational is a hint that nbd-server can give.
+func TestRotational(t *testing.T) {
+	s := nbdServer(t, nil, "", "")
+	ctx := testContext(t)
+	disk := open(ctx, t, s, plain())
+	defer disk.Close()
+	if disk.Info().Flags&nbd.FlagRotational == 0 {
+		t.Errorf("flags %#x", disk.Info().Flags)
+	}
+}

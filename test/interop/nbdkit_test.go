@@ -14,7 +14,7 @@ func nbdkit(t *testing.T, args ...string) (*target, *process) {
 	need(t, "nbdkit")
 	sock := filepath.Join(t.TempDir(), "nbdkit.sock")
 	p := start(t, "nbdkit", append([]string{"--foreground", "--unix", sock}, args...)...)
-	p.until(t, "its socket", func() bool { return isSocket(sock) }) // a connection might be its last
+	p.untilOffering(t, sock)
 	return &target{name: "nbdkit", network: "unix", addr: sock}, p
 }
 

@@ -93,7 +93,10 @@ func eachOwn(t *testing.T, test func(t *testing.T, o *ownServer)) {
 		if version != 0 {
 			name = tls.VersionName(version)
 		}
-		t.Run(name, func(t *testing.T) { test(t, startOwn(t, version)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, startOwn(t, version))
+		})
 	}
 }
 

@@ -179,9 +179,19 @@ func writeFile(t *testing.T, name string, content io.WriterTo) {
 	}
 }
 
-func isSocket(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && info.Mode().Type() == os.ModeSocket
+// untilOffering waits for a Unix socket on which p listens, as the kernel knows
+// it: a connection would be taken for a client, and might be the last one.
+func (p *process) untilOffering(t *testing.T, sock string) {
+	t.Helper()
+	const listening = " 00010000 " // __SO_ACCEPTCON
+	p.until(t, "listening on "+sock, func() bool {
+		for line := range strings.Lines(readFile(t, "/proc/net/unix")) {
+			if strings.Contains(line, listening) && strings.HasSuffix(line, " "+sock+"\n") {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func readFile(t *testing.T, name string) string {

@@ -10,6 +10,7 @@ import (
 func eachQemu(t *testing.T, test func(t *testing.T, q qemu)) {
 	for name, q := range map[string]qemu{"qemu 7": {}, "qemu 10": {folder: qemuNew, extended: true}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			need(t, q.folder+"qemu-nbd", q.folder+"qemu-img", q.folder+"qemu-io")
 			test(t, q)
 		})
@@ -36,7 +37,7 @@ func (q qemu) serveTraced(t *testing.T, args ...string) (*target, *process) {
 	t.Helper()
 	sock := filepath.Join(t.TempDir(), "qemu.sock")
 	p := start(t, q.program("qemu-nbd"), append([]string{"--persistent", "--shared=0", "--socket=" + sock}, args...)...)
-	p.until(t, "its socket", func() bool { return isSocket(sock) })
+	p.untilOffering(t, sock)
 	return &target{name: "qemu-nbd", network: "unix", addr: sock}, p
 }
 

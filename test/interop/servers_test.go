@@ -120,13 +120,16 @@ var starters = map[string]func(*testing.T, *pki) *target{
 	"nbdkit": startNbdkit, "qemu-nbd": startQemu, "nbd-server": startNbdServer,
 }
 
-// eachServer runs a test against each foreign server, plain and with TLS.
+// eachServer runs a test against each foreign server, plain and with TLS. They
+// are slow to answer rather than busy, so they run together.
 func eachServer(t *testing.T, test func(t *testing.T, s *target, pki *pki)) {
 	for name, start := range starters {
 		t.Run(name+"/plain", func(t *testing.T) {
+			t.Parallel()
 			test(t, start(t, nil), nil)
 		})
 		t.Run(name+"/tls", func(t *testing.T) {
+			t.Parallel()
 			p := newPKI(t)
 			test(t, start(t, p), p)
 		})
