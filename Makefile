@@ -4,13 +4,14 @@ GO          ?= go
 JS          := GOOS=js GOARCH=wasm
 WASM        := web/client/nbd.wasm
 WASM_BUDGET := 2300000 # bytes of gzip
+FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 
 # The sources of the WASM program: tests change nothing in it.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
 
-.PHONY: help build demo test lint fmt bench size clean
+.PHONY: help build demo test lint fmt fuzz bench size clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -35,6 +36,9 @@ lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck,
 
 fmt: ## Format the Go code
 	gofmt -w .
+
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@GO=$(GO) bash test/fuzz.sh $(FUZZTIME)
 
 bench: build ## Measure disk.read in Chromium against a raw WebSocket
 	$(GO) run ./bench

@@ -3,7 +3,6 @@ package nbd
 import (
 	"context"
 	"fmt"
-	"io"
 )
 
 // Read fills p from the byte offset off. It is all or an error: an *OpError
@@ -156,39 +155,4 @@ func (d *Disk) durable(ctx context.Context, f Flags, err error) error {
 		return d.Flush(ctx)
 	}
 	return err
-}
-
-// At returns the disk as a reader and writer, in whose calls ctx is used.
-func (d *Disk) At(ctx context.Context) interface {
-	io.ReaderAt
-	io.WriterAt
-} {
-	return diskAt{ctx, d}
-}
-
-type diskAt struct {
-	ctx  context.Context
-	disk *Disk
-}
-
-// ReadAt reads as io.ReaderAt says: up to the end, and then io.EOF.
-func (a diskAt) ReadAt(p []byte, off int64) (int, error) {
-	var end error
-	if size := a.disk.info.Size; off >= 0 && int64(len(p)) > size-off {
-		p, end = p[:max(size-off, 0)], io.EOF
-	}
-	if len(p) > 0 || end == nil {
-		if err := a.disk.Read(a.ctx, p, off); err != nil {
-			return 0, err
-		}
-	}
-	return len(p), end
-}
-
-// WriteAt writes all of p or fails.
-func (a diskAt) WriteAt(p []byte, off int64) (int, error) {
-	if err := a.disk.Write(a.ctx, p, off, 0); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -33,10 +33,7 @@ func TestNotOffered(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		disk.Close()
-		if len(d.calls) != 1 || d.calls[0].cmd != cmdDisc {
-			t.Errorf("%d requests were sent", len(d.calls))
-		}
+		d.hadNothing(t, disk)
 	}
 }
 
@@ -75,10 +72,7 @@ func TestCommandArguments(t *testing.T) {
 			t.Errorf("%s of nothing: %v", name, err)
 		}
 	}
-	disk.Close()
-	if len(d.calls) != 1 {
-		t.Errorf("%d requests were sent", len(d.calls))
-	}
+	d.hadNothing(t, disk)
 }
 
 // Writes of zeroes are exact, trims keep to the blocks that they cover whole,
@@ -126,11 +120,10 @@ func TestFUAWithoutTheServer(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	disk.Close()
 	if flushes := d.of(cmdFlush); len(flushes) != 3 {
 		t.Errorf("%d flushes", len(flushes))
 	}
-	for _, c := range d.calls {
+	for _, c := range slices.Concat(d.of(cmdTrim), d.of(cmdWriteZeroes), d.of(cmdWrite)) {
 		if c.flags != 0 {
 			t.Errorf("command %d with flags %#x", c.cmd, c.flags)
 		}
@@ -233,4 +226,62 @@ func TestUnknownOutcome(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A call of many requests that has begun, and whose next one finds the
+// connection gone, has happened in part.
+func TestOutcomeOfACallInPart(t *testing.T) {
+	for name, call := range map[string]func(ctx context.Context, d *nbd.Disk) error{
+		"write": func(ctx context.Context, d *nbd.Disk) error { return d.Write(ctx, make([]byte, 1<<20), 0, 0) },
+		"read":  func(ctx context.Context, d *nbd.Disk) error { return d.Read(ctx, make([]byte, 1<<20), 0) },
+	} {
+		against(t, func(l *liar) {
+			l.greet()
+			l.open(offer{size: 1 << 20, flags: 5})
+			c := l.request()
+			if c.cmd == cmdRead {
+				l.send(simple(0, c.cookie, make([]byte, c.length)...))
+			} else {
+				l.send(simple(0, c.cookie))
+			}
+			panic(gone{})
+		}, func(t *testing.T, ctx context.Context, conn net.Conn) {
+			cfg := plain()
+			cfg.MaxInFlight = 1 // one request of 64 KiB after the other
+			disk := openDisk(t, conn, cfg, "x")
+			if err := call(ctx, disk); errors.Is(err, nbd.ErrUnknownOutcome) != (name == "write") || !isEnd(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+// A connection that somebody else closes is no polite end.
+func TestConnectionClosedByOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T, wait func()) {
+		disk, server := stuck(t, true)
+		disk.At(t.Context())
+		server.Close()
+		if err := disk.Wait(); err == nil {
+			t.Error("Wait reports a polite end")
+		}
+	})
+	d := &double{disk: pattern(4096), flags: 5, minimum: 1, maximum: 4096}
+	conn := d.serve(t)
+	disk := openDisk(t, closedByOthers{conn}, plain(), "x")
+	conn.Close()
+	if err := disk.Wait(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Wait: %v", err)
+	}
+}
+
+// closedByOthers fails as a connection of package net does once it is closed.
+type closedByOthers struct{ net.Conn }
+
+func (c closedByOthers) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		err = net.ErrClosed
+	}
+	return n, err
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"nbdbridge/nbd"
 )
 
 // A double is an honest server with block sizes of its own, which rejects
@@ -131,6 +133,17 @@ func (d *double) of(cmd uint16) (calls []call) {
 		}
 	}
 	return calls
+}
+
+// hadNothing sends one read, and fails the test if it is not the first request.
+func (d *double) hadNothing(t *testing.T, disk *nbd.Disk) {
+	t.Helper()
+	err := disk.Read(t.Context(), make([]byte, 512), 0)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil || len(d.calls) != 1 {
+		t.Errorf("%d requests were sent before: %v", len(d.calls)-1, err)
+	}
 }
 
 func (d *double) check(t *testing.T) {

@@ -84,8 +84,6 @@ func (e *UnflushedError) Error() string {
 
 func (e *UnflushedError) Unwrap() []error { return []error{ErrUnflushed, e.Cause} }
 
-var errClosed = fmt.Errorf("nbd: disk: %w", net.ErrClosed)
-
 // A LastingDisk is a Disk that outlasts its connection: when that is lost it
 // dials again, makes sure that it has found the same export of the same
 // server, and goes on. Its methods are those of Disk; they wait for a

@@ -3,7 +3,6 @@ package nbd
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 )
 
@@ -167,39 +166,4 @@ func (r *LastingDisk) Flush(ctx context.Context) error {
 		return err
 	}
 	return r.told()
-}
-
-// At returns the disk as a reader and writer, in whose calls ctx is used.
-func (r *LastingDisk) At(ctx context.Context) interface {
-	io.ReaderAt
-	io.WriterAt
-} {
-	return lastingAt{ctx, r}
-}
-
-type lastingAt struct {
-	ctx  context.Context
-	disk *LastingDisk
-}
-
-// ReadAt reads as io.ReaderAt says: up to the end, and then io.EOF.
-func (a lastingAt) ReadAt(p []byte, off int64) (int, error) {
-	var end error
-	if size := a.disk.facts.info.Size; off >= 0 && int64(len(p)) > size-off {
-		p, end = p[:max(size-off, 0)], io.EOF
-	}
-	if len(p) > 0 || end == nil {
-		if err := a.disk.Read(a.ctx, p, off); err != nil {
-			return 0, err
-		}
-	}
-	return len(p), end
-}
-
-// WriteAt writes all of p or fails.
-func (a lastingAt) WriteAt(p []byte, off int64) (int, error) {
-	if err := a.disk.Write(a.ctx, p, off, 0); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

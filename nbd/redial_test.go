@@ -31,10 +31,7 @@ type anyDisk interface {
 	WriteZeroes(ctx context.Context, off, length int64, f nbd.Flags) error
 	Cache(ctx context.Context, off, length int64) error
 	BlockStatus(ctx context.Context, off, length int64, f nbd.Flags, contexts ...string) (map[string][]nbd.Extent, error)
-	At(ctx context.Context) interface {
-		io.ReaderAt
-		io.WriterAt
-	}
+	At(context.Context) nbd.ReaderWriterAt
 	Wait() error
 	Close() error
 }

@@ -3,6 +3,7 @@ package nbd
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -102,15 +103,17 @@ func (d *Disk) inFlight(ctx context.Context, spans iter.Seq[span], make func(spa
 		}
 		return err
 	}
+	begun := false // to change the export
 	for s := range spans {
 		r, err := make(s)
 		if err == nil && r != nil {
 			err = d.start(ctx, r)
 		}
 		if err != nil {
-			return err
+			return d.inPart(begun, err)
 		}
 		if r != nil {
+			begun = begun || r.changes()
 			flight = append(flight, r)
 		}
 		for len(flight) > 0 && (len(flight) == maxFlight || flight[0].over()) { // a long call stops at its first error
@@ -125,6 +128,17 @@ func (d *Disk) inFlight(ctx context.Context, spans iter.Seq[span], make func(spa
 		}
 	}
 	return nil
+}
+
+// inPart words the end of a connection in the middle of a call that has begun
+// to change the export.
+func (d *Disk) inPart(begun bool, err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ended := firstError(d.cause, d.parting); !begun || ended == nil || !errors.Is(err, ended) {
+		return err
+	}
+	return fmt.Errorf("%w (a part of the call had been sent): %w", ErrUnknownOutcome, err)
 }
 
 // start queues r as soon as the bytes in flight allow.
@@ -223,6 +237,9 @@ func (r *request) weight() int64 {
 	return minWeight
 }
 
+// changes tells whether r changes the export: then it holds its range.
+func (r *request) changes() bool { return r.release != nil }
+
 func (r *request) over() bool {
 	select {
 	case <-r.done:
@@ -303,7 +320,7 @@ func (d *Disk) finishLocked(r *request) {
 // changed (attack A26).
 func (r *request) lose(cause error) {
 	r.failure = cause
-	if r.sent && r.release != nil { // what changes the export holds its range
+	if r.sent && r.changes() {
 		r.failure = fmt.Errorf("%w (a %s of %d bytes at %d): %w", ErrUnknownOutcome, r.op, r.length, r.offset, cause)
 	}
 }

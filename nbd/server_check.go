@@ -18,10 +18,8 @@ func refuse(e Errno, format string, args ...any) error {
 	return &refusal{e, fmt.Sprintf(format, args...)}
 }
 
-// A serverCommand says how a command is checked and carried out, proto.md
-// "Request types".
+// A serverCommand says what a command may ask for, proto.md "Request types".
 type serverCommand struct {
-	serve    func(*transmission, *serverRequest) (frame []byte, err error)
 	needs    TransmissionFlags // for the command to exist
 	flags    Flags             // besides FUA, which is good everywhere
 	writes   bool
@@ -29,18 +27,14 @@ type serverCommand struct {
 	transfer bool  // the length is that of data, bounded by the maximum payload
 }
 
-var serverCommands map[uint16]serverCommand
-
-func init() { // the functions refer to the table
-	serverCommands = map[uint16]serverCommand{
-		cmdRead:        {serve: (*transmission).read, flags: FlagDF, beyond: EINVAL, transfer: true},
-		cmdWrite:       {serve: (*transmission).write, flags: flagPayloadLen, writes: true, beyond: ENOSPC, transfer: true},
-		cmdFlush:       {serve: (*transmission).flush, beyond: EINVAL},
-		cmdTrim:        {serve: (*transmission).trim, needs: FlagSendTrim, writes: true, beyond: EINVAL},
-		cmdCache:       {serve: (*transmission).cache, needs: FlagSendCache, beyond: EINVAL},
-		cmdWriteZeroes: {serve: (*transmission).writeZeroes, needs: FlagSendWriteZeroes, flags: FlagNoHole | FlagFastZero, writes: true, beyond: ENOSPC},
-		cmdBlockStatus: {serve: (*transmission).blockStatus, flags: FlagReqOne | flagPayloadLen, beyond: EINVAL},
-	}
+var serverCommands = map[uint16]serverCommand{
+	cmdRead:        {flags: FlagDF, beyond: EINVAL, transfer: true},
+	cmdWrite:       {flags: flagPayloadLen, writes: true, beyond: ENOSPC, transfer: true},
+	cmdFlush:       {beyond: EINVAL},
+	cmdTrim:        {needs: FlagSendTrim, writes: true, beyond: EINVAL},
+	cmdCache:       {needs: FlagSendCache, beyond: EINVAL},
+	cmdWriteZeroes: {needs: FlagSendWriteZeroes, flags: FlagNoHole | FlagFastZero, writes: true, beyond: ENOSPC},
+	cmdBlockStatus: {flags: FlagReqOne | flagPayloadLen, beyond: EINVAL},
 }
 
 // flagNeeds are the command flags that have to be offered.

@@ -123,7 +123,7 @@ func (c *serverConn) skipOption(opt Option, length uint32) error {
 	} else if v == hangUp || opt == OptExportName {
 		return protocolErrorf("an export name of %d bytes", length)
 	}
-	if _, known := serverOptions[opt]; !known {
+	if !isServed(opt) {
 		return c.reply(opt, RepErrUnsup, nil)
 	}
 	if opt == OptSetMetaContext {
@@ -149,23 +149,37 @@ func (c *serverConn) answer(opt Option, data []byte) error {
 	case hangUp:
 		return protocolErrorf("%v, which is served outside TLS only, and not where TLS is forced", opt)
 	}
-	if serve, ok := serverOptions[opt]; ok {
-		return serve(c, opt, data)
+	return c.serveOption(opt, data)
+}
+
+// serveOption gives an option its say; STARTTLS is the mode's business. These are
+// cases and not a table of functions, because a table would be linked into
+// programs that only have the client, the browser's above all.
+func (c *serverConn) serveOption(opt Option, data []byte) error {
+	switch opt {
+	case OptExportName:
+		return c.exportNameOption(opt, data)
+	case OptAbort:
+		return c.abortOption(opt, data)
+	case OptList:
+		return c.listOption(opt, data)
+	case OptInfo, OptGo:
+		return c.infoOption(opt, data)
+	case OptStructuredReply:
+		return c.structuredOption(opt, data)
+	case OptListMetaContext:
+		return c.listMetaOption(opt, data)
+	case OptSetMetaContext:
+		return c.setMetaOption(opt, data)
+	case OptExtendedHeaders:
+		return c.extendedOption(opt, data)
 	}
 	return c.reply(opt, RepErrUnsup, nil)
 }
 
-// serverOptions holds one function per option. STARTTLS is the mode's business.
-var serverOptions = map[Option]func(*serverConn, Option, []byte) error{
-	OptExportName:      (*serverConn).exportNameOption,
-	OptAbort:           (*serverConn).abortOption,
-	OptList:            (*serverConn).listOption,
-	OptInfo:            (*serverConn).infoOption,
-	OptGo:              (*serverConn).infoOption,
-	OptStructuredReply: (*serverConn).structuredOption,
-	OptListMetaContext: (*serverConn).listMetaOption,
-	OptSetMetaContext:  (*serverConn).setMetaOption,
-	OptExtendedHeaders: (*serverConn).extendedOption,
+// isServed tells whether an option that is too long to look at is known.
+func isServed(opt Option) bool {
+	return opt >= OptExportName && opt <= OptExtendedHeaders && opt != OptPeekExport
 }
 
 // startTLS acknowledges and upgrades. Nothing negotiated before survives.

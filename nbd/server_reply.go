@@ -33,7 +33,28 @@ func (t *transmission) carryOut(q *serverRequest) (frame []byte, err error) {
 		}
 		t.note(q, err)
 	}()
-	return serverCommands[q.cmd].serve(t, q)
+	return t.act(q)
+}
+
+// act is a switch and not a table for the reason that serveOption is one.
+func (t *transmission) act(q *serverRequest) (frame []byte, err error) {
+	switch q.cmd {
+	case cmdRead:
+		return t.read(q)
+	case cmdWrite:
+		return t.write(q)
+	case cmdFlush:
+		return t.flush(q)
+	case cmdTrim:
+		return t.trim(q)
+	case cmdCache:
+		return t.cache(q)
+	case cmdWriteZeroes:
+		return t.writeZeroes(q)
+	case cmdBlockStatus:
+		return t.blockStatus(q)
+	}
+	return nil, EINVAL // check knows no other
 }
 
 // note logs the first failure of a connection's device: whoever provokes one

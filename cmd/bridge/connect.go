@@ -35,7 +35,7 @@ func (c *connectCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if e.network != "" {
+	if e.Bridge == "" {
 		return usagef("%q is no bridge: native tools can reach it directly; want ws:// or wss://", c.URL)
 	}
 	l, err := listenLocal(c.Listen)

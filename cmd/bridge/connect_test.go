@@ -149,7 +149,7 @@ func stat(t *testing.T, path string) fs.FileInfo {
 func TestConnectWantsABridge(t *testing.T) {
 	log, _ := newLog()
 	for url, text := range map[string]string{
-		"nbd://127.0.0.1/x": "is no bridge", "ws://127.0.0.1": "want the bridge and a target", "x": "unknown scheme",
+		"nbd://127.0.0.1/x": "is no bridge", "ws://127.0.0.1": "the target is missing", "x": "unknown scheme",
 	} {
 		c := &connectCommand{URL: url, Listen: "tcp://127.0.0.1:0"}
 		wantError(t, c.Run(t.Context(), log), true, url, text)

@@ -96,9 +96,13 @@ func sampleExports() ([]nbd.Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the sample disk: %w", err)
 	}
+	sparse := device.NewSparse(int64(len(disk)))
+	if _, err := sparse.WriteAt(disk, 0); err != nil {
+		return nil, fmt.Errorf("making the sample disk: %w", err)
+	}
 	return []nbd.Export{{
 		Name: "sample", Description: "MBR with a FAT and an ext4 partition, in memory",
-		Device: device.NewMemory(disk),
+		Device: sparse,
 	}}, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 )
 
 type infoCommand struct {
-	URL    string  `arg:"" help:"ws://HOST/nbd/TARGET or wss://… for a server behind a bridge; nbd://HOST[:PORT]/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=PATH or nbds+unix://… for one that is reached directly."`
+	URL    string  `arg:"" help:"ws://HOST/nbd/TARGET or wss://… for a server behind a bridge; nbd://HOST[:PORT]/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=/PATH or nbds+unix://… for one that is reached directly."`
 	JSON   bool    `name:"json" help:"Print one JSON object in place of text; \"tls\" is null in plain text."`
 	Export *string `placeholder:"NAME" help:"Only this export (default: that of the URL, else all that the server lists, else its default export)."`
 	trustFlags
@@ -26,25 +27,30 @@ func (*infoCommand) Help() string {
   bridge info nbds://nbd7.lab/ --ca ca-cert.pem
   bridge info ws://127.0.0.1:8080/nbd/lab7 --ca ca-cert.pem --server-name nbd7.lab
   bridge info "nbd+unix:///vda?socket=/run/nbd.sock"
+  bridge info "nbds://nbd7.lab/vda?tls-certificates=/etc/pki/lab"
 
-The port of nbd:// and nbds:// is 10809 unless given. What follows the host's slash is the export's name.`
+The port of nbd:// and nbds:// is 10809 unless given. What follows the host's slash is the export's name. tls-certificates names a folder with ca-cert.pem and, for servers that demand one, client-cert.pem and client-key.pem.`
 }
 
 // A report is what `bridge info` prints.
 type report struct {
 	URL     string         `json:"url"`
-	TLS     *tlsReport     `json:"tls"` // null in plain text
+	TLSMode string         `json:"tlsMode"` // "require", "prefer" or "off"
+	TLS     *tlsReport     `json:"tls"`     // null if any export was opened in plain text
 	Exports []exportReport `json:"exports"`
+
+	plain bool // an export was opened in plain text
 }
 
 type exportReport struct {
-	Name        string     `json:"name"`
-	Description string     `json:"description,omitempty"`
-	Size        int64      `json:"size"` // bytes
-	ReadOnly    bool       `json:"readOnly"`
-	Features    []string   `json:"features"`
-	BlockSize   *blockSize `json:"blockSize,omitempty"` // bytes
-	Error       string     `json:"error,omitempty"`     // why the server does not open it
+	Name         string     `json:"name"`
+	Description  string     `json:"description,omitempty"`
+	Size         int64      `json:"size"` // bytes
+	ReadOnly     bool       `json:"readOnly"`
+	Features     []string   `json:"features"`
+	MetaContexts []string   `json:"metaContexts"`
+	BlockSize    *blockSize `json:"blockSize,omitempty"` // bytes
+	Error        string     `json:"error,omitempty"`     // why the server does not open it
 }
 
 type blockSize struct {
@@ -69,6 +75,7 @@ func (c *infoCommand) Run(ctx context.Context) error {
 	if c.JSON {
 		enc := json.NewEncoder(os.Stdout)
 		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false) // the & of a URL stays one
 		return enc.Encode(r)
 	}
 	r.print(os.Stdout)
@@ -78,7 +85,7 @@ func (c *infoCommand) Run(ctx context.Context) error {
 // gather opens each export on a connection of its own: nbdkit answers one LIST
 // per connection, and nbd-server tells the size only to GO.
 func (c *infoCommand) gather(ctx context.Context, e *endpoint, cfg *nbd.Config) (*report, error) {
-	r := &report{URL: e.url}
+	r := &report{URL: e.url, TLSMode: cfg.TLSMode.String()}
 	entries, err := c.wanted(ctx, e, cfg)
 	if err != nil {
 		return nil, err
@@ -101,13 +108,13 @@ func (c *infoCommand) gather(ctx context.Context, e *endpoint, cfg *nbd.Config) 
 // list, or its default export where it lists none.
 func (c *infoCommand) wanted(ctx context.Context, e *endpoint, cfg *nbd.Config) ([]nbd.ExportEntry, error) {
 	if c.Export != nil {
-		if e.hasExport && e.export != *c.Export {
-			return nil, usagef("the URL names export %q and --export %q: give one of them", e.export, *c.Export)
+		if e.Export != "" && e.Export != *c.Export {
+			return nil, usagef("the URL names export %q and --export %q: give one of them", e.Export, *c.Export)
 		}
 		return []nbd.ExportEntry{{Name: *c.Export}}, nil
 	}
-	if e.hasExport {
-		return []nbd.ExportEntry{{Name: e.export}}, nil
+	if e.Export != "" {
+		return []nbd.ExportEntry{{Name: e.Export}}, nil
 	}
 	entries, err := listExports(ctx, e, cfg)
 	if refused := (*nbd.OptionError)(nil); errors.As(err, &refused) && refused.Option == nbd.OptList && refused.Reply != nbd.RepErrTLSReqd {
@@ -138,12 +145,15 @@ func connectClient(ctx context.Context, e *endpoint, cfg *nbd.Config) (*nbd.Clie
 }
 
 func (r *report) open(ctx context.Context, e *endpoint, cfg *nbd.Config, entry nbd.ExportEntry) (exportReport, error) {
-	x := exportReport{Name: entry.Name, Description: entry.Description, Features: []string{}}
+	x := exportReport{Name: entry.Name, Description: entry.Description, Features: []string{}, MetaContexts: []string{}}
 	client, err := connectClient(ctx, e, cfg)
 	if err != nil {
 		x.Error = err.Error()
 		return x, err
 	}
+	if contexts, err := client.ListMetaContexts(ctx, entry.Name); err == nil {
+		x.MetaContexts = append(x.MetaContexts, contexts...)
+	} // a server without them says so; one that is gone says so to Open
 	disk, err := client.Open(ctx, entry.Name)
 	if err != nil {
 		_ = client.Abort(ctx)
@@ -151,8 +161,18 @@ func (r *report) open(ctx context.Context, e *endpoint, cfg *nbd.Config, entry n
 		return x, err
 	}
 	defer disk.Close()
-	r.TLS = newTLSReport(disk.TLS())
+	r.note(disk.TLS(), &cfg.TLS)
 	return x.with(disk.Info()), nil
+}
+
+// note keeps the worst of several sessions: with prefer, one may have TLS and
+// the next go without.
+func (r *report) note(state *tls.ConnectionState, cfg *nbd.TLSConfig) {
+	if r.plain = r.plain || state == nil; r.plain {
+		r.TLS = nil
+		return
+	}
+	r.TLS = newTLSReport(state, cfg)
 }
 
 func (x exportReport) with(info *nbd.ExportInfo) exportReport {
@@ -188,6 +208,8 @@ func withTLSAdvice(err error) error {
 	switch {
 	case !errors.As(err, &failed):
 		return err
+	case errors.As(err, new(*nbd.PinError)):
+		return fmt.Errorf("%w\nCompare it with the key on the server before you give it as --pin", err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return fmt.Errorf("%w\nGive the CA that signed the server's certificate with --ca FILE", err)
 	case errors.As(err, new(x509.HostnameError)):
@@ -199,10 +221,13 @@ func withTLSAdvice(err error) error {
 }
 
 func (r *report) print(w io.Writer) {
-	if r.TLS == nil {
-		fmt.Fprintln(w, "encryption: none")
-	} else {
+	switch {
+	case r.TLS != nil:
 		r.TLS.print(w)
+	case r.TLSMode == nbd.TLSPrefer.String():
+		fmt.Fprintln(w, "encryption: none: TLS was preferred and refused, by the server or by somebody on the path")
+	default:
+		fmt.Fprintln(w, "encryption: none")
 	}
 	for _, x := range r.Exports {
 		x.print(w)
@@ -221,6 +246,9 @@ func (x *exportReport) print(w io.Writer) {
 	fmt.Fprintf(w, "\tsize: %d bytes (%s)\n", x.Size, humanSize(x.Size))
 	fmt.Fprintf(w, "\tread-only: %t\n", x.ReadOnly)
 	fmt.Fprintf(w, "\tfeatures: %v\n", x.Features)
+	if len(x.MetaContexts) > 0 {
+		fmt.Fprintf(w, "\tmetadata contexts: %q\n", x.MetaContexts)
+	}
 	fmt.Fprintf(w, "\tblock sizes: minimum %d, preferred %d, maximum payload %d\n", x.BlockSize.Minimum, x.BlockSize.Preferred, x.BlockSize.MaximumPayload)
 }
 

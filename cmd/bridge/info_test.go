@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,7 @@ func TestWithAdvice(t *testing.T) {
 		{&nbd.TLSError{Err: x509.UnknownAuthorityError{}}, "--ca FILE"},
 		{&nbd.TLSError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}}, "--server-name NAME"},
 		{&nbd.TLSError{CertificateRequested: true, Err: io.EOF}, "--cert FILE and --key FILE"},
+		{&nbd.TLSError{Err: &nbd.PinError{}}, "before you give it as --pin"},
 		{&nbd.TLSError{Err: io.EOF}, none},
 		{refused(nbd.OptGo, nbd.RepErrPolicy, "vda"), none},
 		{nbd.ErrDowngrade, none},
@@ -69,12 +71,13 @@ func TestWithAdvice(t *testing.T) {
 func sampleReport() *report {
 	day := func(month time.Month) time.Time { return time.Date(2026, month, 2, 3, 4, 5, 0, time.UTC) }
 	return &report{
-		URL: "nbds://h",
-		TLS: &tlsReport{Version: "TLS 1.3", CipherSuite: "TLS_X", ServerName: "nbd7.lab", Subject: "CN=s", Issuer: "CN=i",
+		URL: "nbds://h", TLSMode: "require",
+		TLS: &tlsReport{Version: "TLS 1.3", CipherSuite: "TLS_X", ServerName: "nbd7.lab", VerifiedBy: "ca", Subject: "CN=s", Issuer: "CN=i",
 			DNSNames: []string{"nbd7.lab", "b"}, NotBefore: day(1), NotAfter: day(2), Pin: "sha256/AAA="},
 		Exports: []exportReport{
-			{Name: "vda", Description: "first\n", Size: 1536, ReadOnly: true, Features: []string{"read-only", "flush"}, BlockSize: &blockSize{1, 4096, 1 << 25}},
-			{Name: "bad", Features: []string{}, Error: "broken"},
+			{Name: "vda", Description: "first\n", Size: 1536, ReadOnly: true, Features: []string{"read-only", "flush"},
+				MetaContexts: []string{"base:allocation", "qemu:\x1b"}, BlockSize: &blockSize{1, 4096, 1 << 25}},
+			{Name: "bad", Features: []string{}, MetaContexts: []string{}, Error: "broken"},
 		},
 	}
 }
@@ -93,6 +96,7 @@ export "vda":
 	size: 1536 bytes (1.5 KiB)
 	read-only: true
 	features: [read-only flush]
+	metadata contexts: ["base:allocation" "qemu:\x1b"]
 	block sizes: minimum 1, preferred 4096, maximum payload 33554432
 export "bad":
 	error: broken
@@ -105,16 +109,33 @@ export "bad":
 	}
 }
 
+// How far the server was verified is never left to the reader's hope.
+func TestReportOfVerification(t *testing.T) {
+	pins := []nbd.Pin{{}}
+	for want, cfg := range map[string]nbd.TLSConfig{
+		`verified as "n"`:                {ServerName: "n", SystemRoots: true},
+		`verified as "n" `:               {ServerName: "n", RootCAs: x509.NewCertPool()},
+		`verified by its pin`:            {ServerName: "n", Pins: pins},
+		`verified as "n" and by its pin`: {ServerName: "n", RootCAs: x509.NewCertPool(), Pins: pins},
+		`NOT VERIFIED: any certificate is accepted, so this may be anybody`: {ServerName: "n", Insecure: true},
+	} {
+		got := &tlsReport{ServerName: cfg.ServerName, VerifiedBy: verifiedBy(&cfg)}
+		if got.verification() != strings.TrimSpace(want) {
+			t.Errorf("%+v: %s", cfg, got.verification())
+		}
+	}
+}
+
 func TestReportAsJSON(t *testing.T) {
 	for _, c := range []struct {
 		report *report
 		want   string
 	}{
-		{sampleReport(), `{"url":"nbds://h","tls":{"version":"TLS 1.3","cipherSuite":"TLS_X","serverName":"nbd7.lab","subject":"CN=s","issuer":"CN=i",` +
+		{sampleReport(), `{"url":"nbds://h","tlsMode":"require","tls":{"version":"TLS 1.3","cipherSuite":"TLS_X","serverName":"nbd7.lab","verifiedBy":"ca","subject":"CN=s","issuer":"CN=i",` +
 			`"dnsNames":["nbd7.lab","b"],"notBefore":"2026-01-02T03:04:05Z","notAfter":"2026-02-02T03:04:05Z","pin":"sha256/AAA="},"exports":[` +
-			`{"name":"vda","description":"first\n","size":1536,"readOnly":true,"features":["read-only","flush"],"blockSize":{"minimum":1,"preferred":4096,"maximumPayload":33554432}},` +
-			`{"name":"bad","size":0,"readOnly":false,"features":[],"error":"broken"}]}`},
-		{&report{URL: "nbd://h", Exports: []exportReport{}}, `{"url":"nbd://h","tls":null,"exports":[]}`},
+			`{"name":"vda","description":"first\n","size":1536,"readOnly":true,"features":["read-only","flush"],"metaContexts":["base:allocation","qemu:\u001b"],"blockSize":{"minimum":1,"preferred":4096,"maximumPayload":33554432}},` +
+			`{"name":"bad","size":0,"readOnly":false,"features":[],"metaContexts":[],"error":"broken"}]}`},
+		{&report{URL: "nbd://h", TLSMode: "off", Exports: []exportReport{}}, `{"url":"nbd://h","tlsMode":"off","tls":null,"exports":[]}`},
 	} {
 		if got, err := json.Marshal(c.report); err != nil || string(got) != c.want {
 			t.Errorf("error %v, got\n%s\nwant\n%s", err, got, c.want)
@@ -160,13 +181,15 @@ export "a":
 	description: "disk a"
 	size: 1536 bytes (1.5 KiB)
 	read-only: true
-	features: [read-only flush fua multi-conn]
+	features: [read-only flush fua df multi-conn]
+	metadata contexts: ["base:allocation"]
 	block sizes: minimum 1, preferred 4096, maximum payload 33554432
 export "b":
 	description: "disk b"
 	size: 0 bytes (0 B)
 	read-only: false
-	features: [flush fua multi-conn]
+	features: [flush fua write-zeroes df multi-conn]
+	metadata contexts: ["base:allocation"]
 	block sizes: minimum 1, preferred 4096, maximum payload 33554432
 `; text.String() != want || r.URL != url {
 		t.Errorf("%s: got\n%s\nwant\n%s", r.URL, &text, want)
@@ -250,6 +273,57 @@ func TestInfoWithTLS(t *testing.T) {
 	}
 }
 
+// The folder that a URI names, pins, and no verification at all.
+func TestInfoByEveryTrust(t *testing.T) {
+	address := newServer(t, serverOf(pki().server(), newExport("a", 1, true)))
+	folder := libnbdFolder(t)
+	cert, key := filepath.Join(folder, "client-cert.pem"), filepath.Join(folder, "client-key.pem")
+	pin := nbd.PinOf(parseCert(t, pki().serverPair.Certificate[0])).String()
+	for _, c := range []struct {
+		query      string
+		trust      trustFlags
+		verifiedBy string
+	}{
+		{"?tls-hostname=" + demoServerName + "&tls-certificates=" + folder, trustFlags{}, "ca"},
+		{"?tls-certificates=" + folder, trustFlags{ServerName: demoServerName, Pins: []string{pin}}, "ca+pin"},
+		{"", trustFlags{Pins: []string{nbd.Pin{}.String(), pin}, Cert: cert, Key: key}, "pin"},
+		{"?tls-verify-peer=0&tls-certificates=" + folder, trustFlags{}, "nothing"},
+		{"", trustFlags{Insecure: true, Cert: cert, Key: key}, "nothing"},
+	} {
+		r, err := infoOf(t, &infoCommand{URL: "nbds://" + address + "/" + c.query, trustFlags: c.trust})
+		if err != nil || r.TLS.VerifiedBy != c.verifiedBy {
+			t.Errorf("%s %+v: %+v, error %v", c.query, c.trust, r, err)
+		}
+	}
+}
+
+// A session that preferred TLS and went without says so, whichever it was.
+func TestInfoTellsOfPlainSessions(t *testing.T) {
+	var connections atomic.Int32
+	plain, secure := serverOf(nil, newExport("a", 1, true), newExport("b", 1, true)), serverOf(pki().server(), newExport("a", 1, true), newExport("b", 1, true))
+	ca, cert, key := pemFiles(t)
+	trust := trustFlags{TLS: "prefer", CA: ca, Cert: cert, Key: key, ServerName: demoServerName}
+	for plainOne, want := range map[int32]string{
+		0: "encryption: TLS 1.3", 2: "encryption: none: TLS was preferred and refused", 3: "encryption: none: TLS was preferred and refused",
+	} {
+		connections.Store(0)
+		address := newServer(t, func() *nbd.Server {
+			if connections.Add(1) == plainOne {
+				return plain()
+			}
+			return secure()
+		})
+		var text strings.Builder
+		r, err := infoOf(t, &infoCommand{URL: "nbd://" + address, trustFlags: trust})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.print(&text); !strings.HasPrefix(text.String(), want) || r.TLSMode != "prefer" {
+			t.Errorf("connection %d in the clear: %s", plainOne, &text)
+		}
+	}
+}
+
 func TestInfoAdvises(t *testing.T) {
 	ca, cert, key := pemFiles(t)
 	plain, secure := newServer(t, serverOf(nil)), newServer(t, serverOf(pki().server()))
@@ -266,6 +340,7 @@ func TestInfoAdvises(t *testing.T) {
 		{"nbds://" + secure, trustFlags{ServerName: demoServerName}, "with --ca FILE"},
 		{"nbds://" + secure, trustFlags{CA: ca}, "--server-name NAME"},
 		{bridge + "lab", trustFlags{CA: ca, ServerName: demoServerName}, "--cert FILE and --key FILE"},
+		{"nbds://" + secure, trustFlags{Pins: []string{nbd.Pin{}.String()}}, "before you give it as --pin"},
 		{bridge + "nobody", trustFlags{TLS: "off"}, "unknown target"},
 		{bridge + "lab", trustFlags{CA: ca, Cert: cert, Key: key, ServerName: "evil.example"}, "--server-name NAME"},
 	} {

@@ -92,7 +92,7 @@ func (c *serveDiskCommand) mode() (nbd.ServerTLSMode, error) {
 	}
 	if c.TLSMode != "" {
 		var err error
-		if mode, err = parseServerTLSMode(c.TLSMode); err != nil {
+		if mode, err = nbd.ParseServerTLSMode(c.TLSMode); err != nil {
 			return 0, usagef("--tls-mode: %v", err)
 		}
 	}
@@ -122,9 +122,11 @@ func (c *serveDiskCommand) tlsConfig() (*tls.Config, error) {
 	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if c.ClientCA != "" {
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
-		cfg.ClientCAs, err = readCA("--client-ca", c.ClientCA)
+		if cfg.ClientCAs, err = readCA(c.ClientCA); err != nil {
+			return nil, fmt.Errorf("--client-ca: %w", err)
+		}
 	}
-	return cfg, err
+	return cfg, nil
 }
 
 // markTLSOnly refuses a name that is no export's: its owner would think that
@@ -175,16 +177,4 @@ func exportURI(addr net.Addr, mode nbd.ServerTLSMode, export string) string {
 // understands it.
 func escapeSocket(path string) string {
 	return strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(path))
-}
-
-var serverTLSModes = map[string]nbd.ServerTLSMode{
-	"notls": nbd.NoTLS, "optionaltls": nbd.OptionalTLS, "forcedtls": nbd.ForcedTLS, "selectivetls": nbd.SelectiveTLS,
-}
-
-func parseServerTLSMode(s string) (nbd.ServerTLSMode, error) {
-	mode, ok := serverTLSModes[s]
-	if !ok {
-		return 0, fmt.Errorf("unknown mode %q: use notls, optionaltls, forcedtls or selectivetls", s)
-	}
-	return mode, nil
 }

@@ -48,7 +48,7 @@ func TestServeDiskRefuses(t *testing.T) {
 		"exports without selective":  {serveDiskCommand{TLSCert: cert, TLSKey: key, TLSOnly: []string{"disk.img"}}, true, []string{"--tls-only", "belong together"}},
 		"selective unknown export":   {serveDiskCommand{TLSCert: cert, TLSKey: key, TLSMode: "selectivetls", TLSOnly: []string{"dsk.img"}}, true, []string{`--tls-only "dsk.img"`, "no export"}},
 		"certificate that is none":   {serveDiskCommand{TLSCert: disk, TLSKey: key}, false, []string{"--tls-cert"}},
-		"client CA that is none":     {serveDiskCommand{TLSCert: cert, TLSKey: key, ClientCA: disk}, false, []string{"--client-ca " + disk, "no PEM"}},
+		"client CA that is none":     {serveDiskCommand{TLSCert: cert, TLSKey: key, ClientCA: disk}, false, []string{"--client-ca: " + disk, "no PEM"}},
 		"same name twice":            {serveDiskCommand{File: []string{newFile(t, "disk.img", "y")}}, true, []string{`two images are named "disk.img"`}},
 		"no such file":               {serveDiskCommand{File: []string{"/no/such/file"}}, false, []string{"/no/such/file"}},
 	} {
@@ -131,7 +131,7 @@ func TestExportURI(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
-		if e := endpointOf(t, got); e.export != c.export || e.network == "unix" && e.address != unix.Name {
+		if e := endpointOf(t, got); e.Export != c.export || e.Network == "unix" && e.Address != unix.Name {
 			t.Errorf("%s reads as %+v", got, e)
 		}
 	}
@@ -177,7 +177,7 @@ func openAt(t *testing.T, uri string, cfg *nbd.Config) (*nbd.Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := client.Open(t.Context(), e.export)
+	disk, err := client.Open(t.Context(), e.Export)
 	if err != nil {
 		client.Close()
 		return nil, err
@@ -270,5 +270,68 @@ func TestServeDiskWithTLS(t *testing.T) {
 	}
 	if out := stop(); !strings.HasPrefix(out, "nbds://127.0.0.1:") {
 		t.Errorf("it prints %q", out)
+	}
+}
+
+func TestServeDiskAllowsClients(t *testing.T) {
+	ca, _, _ := pemFiles(t)
+	cert, key := serverFiles(t)
+	for name, allowed := range map[string]bool{"CN=demo browser": true, "CN=somebody else": false} {
+		addr, _ := startServeDisk(t, &serveDiskCommand{
+			File: []string{newFile(t, "disk.img", "0123456789")}, Listen: "tcp://127.0.0.1:0",
+			TLSCert: cert, TLSKey: key, ClientCA: ca, AllowClient: []string{name},
+		})
+		disk, err := openAt(t, exportURI(addr, nbd.ForcedTLS, "disk.img"), demoTrust(t, demoCertificate(t, pki())))
+		if (err == nil) != allowed {
+			t.Errorf("--allow-client %q: %v", name, err)
+		}
+		if err == nil {
+			copyInto(t, disk, "ab", 3)
+		}
+	}
+}
+
+func TestServeDiskSelectively(t *testing.T) {
+	cert, key := serverFiles(t)
+	addr, _ := startServeDisk(t, &serveDiskCommand{
+		File: []string{newFile(t, "open.img", "0123456789"), newFile(t, "secret.img", "0123456789")}, Listen: "tcp://127.0.0.1:0",
+		TLSCert: cert, TLSKey: key, TLSMode: "selectivetls", TLSOnly: []string{"secret.img"},
+	})
+	plain := &nbd.Config{TLSMode: nbd.TLSOff}
+	for _, c := range []struct {
+		export string
+		cfg    *nbd.Config
+		ok     bool
+	}{{"open.img", plain, true}, {"secret.img", plain, false}, {"open.img", demoTrust(t), true}, {"secret.img", demoTrust(t), true}} {
+		disk, err := openAt(t, exportURI(addr, nbd.SelectiveTLS, c.export), c.cfg)
+		if (err == nil) != c.ok {
+			t.Errorf("%s with TLS mode %v: %v", c.export, c.cfg.TLSMode, err)
+		}
+		if err == nil {
+			copyInto(t, disk, "ab", 3)
+		}
+	}
+	r, err := infoOf(t, &infoCommand{URL: "nbd://" + addr.String()})
+	if err != nil || len(r.Exports) != 1 || r.Exports[0].Name != "open.img" {
+		t.Errorf("in the clear it lists %+v, %v", r, err)
+	}
+}
+
+// Without --client-ca whoever trusts the server comes in; optional TLS lets in
+// those without it too.
+func TestServeDiskOptionally(t *testing.T) {
+	cert, key := serverFiles(t)
+	addr, _ := startServeDisk(t, &serveDiskCommand{
+		File: []string{newFile(t, "disk.img", "0123456789")}, Listen: "tcp://127.0.0.1:0", TLSCert: cert, TLSKey: key, TLSMode: "optionaltls",
+	})
+	for _, cfg := range []*nbd.Config{{TLSMode: nbd.TLSOff}, demoTrust(t)} {
+		disk, err := openAt(t, exportURI(addr, nbd.OptionalTLS, "disk.img"), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (disk.TLS() != nil) != (cfg.TLSMode != nbd.TLSOff) {
+			t.Errorf("TLS: %v", disk.TLS())
+		}
+		copyInto(t, disk, "ab", 3)
 	}
 }

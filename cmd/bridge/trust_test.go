@@ -2,8 +2,11 @@ package main
 
 import (
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
+	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -25,6 +28,18 @@ func pemFiles(t *testing.T) (ca, cert, key string) {
 	return newFile(t, "ca.pem", pki().ca), newFile(t, "cert.pem", pki().clientCert), newFile(t, "key.pem", pki().clientKey)
 }
 
+// libnbdFolder is what tls-certificates names.
+func libnbdFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, content := range map[string]string{"ca-cert.pem": pki().ca, "client-cert.pem": pki().clientCert, "client-key.pem": pki().clientKey} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
 func endpointOf(t *testing.T, url string) *endpoint {
 	t.Helper()
 	e, err := parseEndpoint(url)
@@ -42,7 +57,7 @@ func TestTrustModes(t *testing.T) {
 		{"nbd://h", "", nbd.TLSOff}, {"nbds://h", "", nbd.TLSRequire},
 		{"nbd://h", "require", nbd.TLSRequire}, {"nbd://h", "prefer", nbd.TLSPrefer},
 		{"nbds://h", "off", nbd.TLSOff}, {"nbds://h", "prefer", nbd.TLSPrefer},
-		{"ws://h/nbd/x", "off", nbd.TLSOff}, {"nbds+unix:///?socket=s", "off", nbd.TLSOff}, {"nbd+unix:///?socket=s", "", nbd.TLSOff},
+		{"ws://h/nbd/x", "off", nbd.TLSOff}, {"nbds+unix:///?socket=/s", "off", nbd.TLSOff}, {"nbd+unix:///?socket=/s", "", nbd.TLSOff},
 	} {
 		cfg, err := (&trustFlags{TLS: c.flag}).config(endpointOf(t, c.url))
 		if err != nil || cfg.TLSMode != c.want || !cfg.ReadOnly {
@@ -60,7 +75,7 @@ func TestTrustModes(t *testing.T) {
 
 func TestTrustWithEverything(t *testing.T) {
 	ca, cert, key := pemFiles(t)
-	for _, url := range []string{"ws://h/nbd/x", "nbds://h", "nbds+unix:///?socket=s"} {
+	for _, url := range []string{"ws://h/nbd/x", "nbds://h", "nbds+unix:///?socket=/s"} {
 		f := &trustFlags{CA: ca, ServerName: demoServerName, Cert: cert, Key: key}
 		cfg, err := f.config(endpointOf(t, url))
 		if err != nil {
@@ -72,6 +87,58 @@ func TestTrustWithEverything(t *testing.T) {
 			t.Errorf("%s trusts %+v", url, got)
 		}
 	}
+}
+
+func TestTrustWithoutACA(t *testing.T) {
+	pin := nbd.Pin{1}
+	for _, c := range []struct {
+		url   string
+		flags trustFlags
+		want  nbd.TLSConfig
+	}{
+		{"ws://h/nbd/x", trustFlags{Pins: []string{pin.String()}}, nbd.TLSConfig{Pins: []nbd.Pin{pin}}},
+		{"nbds://h", trustFlags{Pins: []string{pin.String(), hex.EncodeToString(pin[:])}}, nbd.TLSConfig{ServerName: "h", Pins: []nbd.Pin{pin, pin}}},
+		{"ws://h/nbd/x", trustFlags{Insecure: true}, nbd.TLSConfig{Insecure: true}},
+		{"nbds+unix:///?socket=/s&tls-verify-peer=0", trustFlags{}, nbd.TLSConfig{Insecure: true}},
+		{"nbds://h?tls-hostname=n", trustFlags{ServerName: "m", Insecure: true}, nbd.TLSConfig{ServerName: "m", Insecure: true}},
+		{"nbds://h?tls-hostname=n", trustFlags{}, nbd.TLSConfig{ServerName: "n", SystemRoots: true}},
+	} {
+		cfg, err := c.flags.config(endpointOf(t, c.url))
+		if err != nil || !reflect.DeepEqual(cfg.TLS, c.want) || cfg.Validate() != nil {
+			t.Errorf("%s with %+v: %+v, error %v", c.url, c.flags, cfg, err)
+		}
+	}
+}
+
+// A folder is read as libnbd reads it: the CA must be there, the client's own
+// certificate may.
+func TestTrustFolder(t *testing.T) {
+	folder := libnbdFolder(t)
+	url := "nbds://h?tls-certificates=" + folder
+	remove := func(name string) {
+		if err := os.Remove(filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := new(trustFlags).config(endpointOf(t, url))
+	if err != nil || len(cfg.TLS.Certificates) != 1 || !cfg.TLS.RootCAs.Equal(pki().pool) || cfg.TLS.ServerName != "h" {
+		t.Fatalf("%+v, error %v", cfg, err)
+	}
+	remove("client-key.pem")
+	_, err = new(trustFlags).config(endpointOf(t, url))
+	wantError(t, err, false, "client certificate", "client-key.pem")
+	remove("client-cert.pem")
+	if cfg, err = new(trustFlags).config(endpointOf(t, url)); err != nil || len(cfg.TLS.Certificates) != 0 {
+		t.Errorf("without a client certificate: %+v, error %v", cfg, err)
+	}
+	if err := os.Rename(filepath.Join(folder, "ca-cert.pem"), filepath.Join(folder, "ca-crl.pem")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = new(trustFlags).config(endpointOf(t, url))
+	wantError(t, err, false, "ca-crl.pem", "revocation lists", "--ca")
+	remove("ca-crl.pem")
+	_, err = new(trustFlags).config(endpointOf(t, url))
+	wantError(t, err, false, "tls-certificates", "ca-cert.pem", "no such file")
 }
 
 func TestTrustRefuses(t *testing.T) {
@@ -91,9 +158,21 @@ func TestTrustRefuses(t *testing.T) {
 		{"off with a certificate", direct, trustFlags{TLS: "off", Cert: cert}, true, []string{"TLS is off"}},
 		{"off with a key", direct, trustFlags{TLS: "off", Key: key}, true, []string{"TLS is off"}},
 		{"off by the scheme, with a CA", "nbd://h", trustFlags{CA: ca}, true, []string{"TLS is off", "--tls require"}},
+		{"off with a pin", direct, trustFlags{TLS: "off", Pins: []string{"x"}}, true, []string{"TLS is off", "--pin"}},
+		{"off and insecure", direct, trustFlags{TLS: "off", Insecure: true}, true, []string{"TLS is off", "--insecure"}},
+		{"off with a folder", "nbds://h?tls-certificates=/x", trustFlags{TLS: "off"}, true, []string{"TLS is off", "tls-certificates"}},
+		{"off without verification", "nbds://h?tls-verify-peer=0", trustFlags{TLS: "off"}, true, []string{"TLS is off", "tls-verify-peer"}},
+		{"bad pin", direct, trustFlags{Pins: []string{"sha256/x"}}, true, []string{"--pin", "64 hex digits"}},
+		{"insecure with a CA", direct, trustFlags{CA: ca, Insecure: true}, true, []string{"--insecure", "--ca"}},
+		{"insecure with a pin", direct, trustFlags{Pins: []string{nbd.Pin{}.String()}, Insecure: true}, true, []string{"--insecure", "--pin"}},
+		{"insecure by the URL, with a CA", "nbds://h?tls-verify-peer=0", trustFlags{CA: ca}, true, []string{"tls-verify-peer=0", "--ca"}},
+		{"folder and CA", "nbds://h?tls-certificates=/x", trustFlags{CA: ca}, true, []string{"/x", "drop one of them"}},
+		{"folder and certificate", "nbds://h?tls-certificates=/x", trustFlags{Cert: cert, Key: key}, true, []string{"/x", "drop one of them"}},
+		{"no folder", "nbds://h?tls-certificates=/x/y", trustFlags{}, false, []string{"tls-certificates", "/x/y/ca-cert.pem"}},
+		{"folder without a name", "nbds+unix:///?socket=/s&tls-certificates=" + libnbdFolder(t), trustFlags{}, true, []string{"--server-name NAME, or tls-hostname=NAME"}},
 		{"bridge without a name", behind, trustFlags{CA: ca}, true, []string{behind, "--server-name NAME", "--tls off"}},
 		{"bridge that prefers, without a name", behind, trustFlags{TLS: "prefer"}, true, []string{"--server-name NAME"}},
-		{"socket without a name", "nbds+unix:///?socket=s", trustFlags{}, true, []string{"--server-name NAME"}},
+		{"socket without a name", "nbds+unix:///?socket=/s", trustFlags{}, true, []string{"--server-name NAME"}},
 		{"certificate without key", direct, trustFlags{Cert: cert}, true, []string{"--cert and --key belong together"}},
 		{"key without certificate", direct, trustFlags{Key: key}, true, []string{"--cert and --key belong together"}},
 		{"no CA file", direct, trustFlags{CA: nothing}, false, []string{"--ca", nothing, "no such file"}},

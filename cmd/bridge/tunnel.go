@@ -16,6 +16,9 @@ import (
 // dialTimeout bounds the connection to a bridge, up to its answer.
 const dialTimeout = 15 * time.Second
 
+// leaveTimeout is what a bridge has to answer our goodbye.
+const leaveTimeout = 2 * time.Second
+
 // A tunnelConn is the native end of the tunnel: a WebSocket as a net.Conn
 // whose errors say what the bridge meant by its close code.
 type tunnelConn struct {
@@ -42,9 +45,18 @@ func dialTunnel(ctx context.Context, url string) (tunnelConn, error) {
 }
 
 // leave ends the session once the bridge has all that was written, or has had
-// some seconds for it. Close does not wait: it cuts a Read that is under way,
-// and with it what is on its way to the bridge.
+// some seconds for it.
 func (c tunnelConn) leave() { _ = c.ws.Close(websocket.StatusNormalClosure, "") }
+
+// Close says goodbye after all that was written, and cuts a Read that is under
+// way only if the bridge does not answer within leaveTimeout. The Close of the
+// net.Conn would do so at once, and the bridge would see a broken connection.
+func (c tunnelConn) Close() error {
+	cut := time.AfterFunc(leaveTimeout, func() { _ = c.Conn.Close() })
+	defer cut.Stop()
+	c.leave()
+	return nil
+}
 
 // Read hides the causes of a broken connection: one of them is io.EOF, which
 // would read as a good end.

@@ -41,10 +41,11 @@ var rules = map[string]rule{
 		},
 		never: []string{ours + "wasm", ours + "test", ours + "bench", "syscall/js"},
 	},
-	"bench":        {may: []string{ours + "bridge", ours + "nbd", ours + "web"}},
-	"test/report":  {},
-	"test/interop": {},
-	"test/imports": {},
+	"bench":          {may: []string{ours + "bridge", ours + "nbd", ours + "web"}},
+	"test/report":    {},
+	"test/interop":   {},
+	"test/adversary": {may: []string{ours + "nbd"}},
+	"test/imports":   {},
 }
 
 // closureNever must not be reachable from the WASM client at all.

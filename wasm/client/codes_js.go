@@ -14,7 +14,8 @@ const (
 	CodeTargetUnreachable Code = "TARGET_UNREACHABLE" // close codes 4502 and 4504
 	CodeDraining          Code = "DRAINING"           // close code 4503
 	CodeDisconnected      Code = "DISCONNECTED"       // the connection ended by itself
-	CodeTimeout           Code = "TIMEOUT"            // no answer during the negotiation
+	CodeUnknownOutcome    Code = "UNKNOWN_OUTCOME"    // it ended before the answer to a write
+	CodeTimeout           Code = "TIMEOUT"            // no answer during the negotiation, or to a request
 
 	CodeTLSNotOffered        Code = "TLS_NOT_OFFERED"        // required, and STARTTLS was refused
 	CodeTLSDowngrade         Code = "TLS_DOWNGRADE"          // required, and any other way of not coming to it
@@ -87,6 +88,7 @@ var advice = map[Code]string{
 	CodeTargetUnreachable: "Check that the NBD server behind this target runs and that the bridge can reach it.",
 	CodeDraining:          "The bridge is shutting down: try again when it is back.",
 	CodeDisconnected:      "Check that the bridge and the NBD server still run, then open the disk again. Writes that were not flushed may be lost.",
+	CodeUnknownOutcome:    "The write may have happened or not: open the disk again and read, or write the same once more.",
 	CodeTimeout:           "Check that the target is an NBD server and that it is not overloaded.",
 
 	CodeTLSNotOffered:        "Turn TLS on in the NBD server. If it is on there, somebody on the way suppresses it. tls.mode \"off\" gives up all protection.",

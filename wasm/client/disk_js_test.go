@@ -283,6 +283,34 @@ func TestAbortedRead(t *testing.T) {
 	wantCode(t, api.Call("wait"), CodeDisconnected)
 }
 
+// With prefer a server without TLS is taken as it is, and the page can see it;
+// one whose certificate is wrong is not.
+func TestPreferredTLS(t *testing.T) {
+	prefer := func(_, s map[string]any) { s["mode"] = "prefer" }
+	t.Run("refused", func(t *testing.T) {
+		l := newLab(t)
+		l.server.TLS = nil
+		fakeTunnel(t, l.server)
+		api := newAPI(t)
+		if facts := mustCall(t, api, "open", l.request(prefer)); !facts.Get("tls").IsNull() {
+			t.Error("there are facts of TLS without TLS")
+		}
+		mustCall(t, api, "close")
+	})
+	t.Run("accepted", func(t *testing.T) {
+		l := newLab(t)
+		fakeTunnel(t, l.server)
+		api := newAPI(t)
+		checkTLS(t, l, mustCall(t, api, "open", l.request(prefer)).Get("tls"))
+		mustCall(t, api, "close")
+	})
+	t.Run("not verified", func(t *testing.T) {
+		l := newLab(t)
+		fakeTunnel(t, l.server)
+		wantCode(t, newAPI(t).Call("open", l.request(func(o, s map[string]any) { prefer(o, s); s["serverName"] = "nbd8.lab" })), CodeTLSServerName)
+	})
+}
+
 func TestDiskWithoutTLS(t *testing.T) {
 	l := newLab(t)
 	l.server.TLS = nil

@@ -91,6 +91,8 @@ func ofConnection(err error) Code {
 		tunnel   *TunnelError
 	)
 	switch {
+	case errors.Is(err, nbd.ErrUnknownOutcome): // whatever the cause, this is what must be acted on
+		return CodeUnknownOutcome
 	case errors.As(err, &argument), errors.Is(err, nbd.ErrNoTrust):
 		return CodeInvalidArgument
 	case errors.As(err, &dialled):
@@ -99,7 +101,7 @@ func ofConnection(err error) Code {
 		return CodeProtocol
 	case errors.As(err, &closed) && codeOfClose[closed.Code] != "":
 		return codeOfClose[closed.Code]
-	case errors.Is(err, nbd.ErrHandshakeTimeout):
+	case errors.Is(err, nbd.ErrHandshakeTimeout), errors.Is(err, nbd.ErrRequestTimeout):
 		return CodeTimeout
 	}
 	return ""

@@ -52,16 +52,13 @@ func readTLS(f *fields, cfg *nbd.Config) error {
 	return identify(&cfg.TLS, cert, key)
 }
 
-// setMode leaves prefer out: a page that asks for TLS and may silently go
-// without is what nobody wants.
-func setMode(cfg *nbd.Config, mode string) error {
-	switch mode {
-	case "", nbd.TLSRequire.String():
-		cfg.TLSMode = nbd.TLSRequire
-	case nbd.TLSOff.String():
-		cfg.TLSMode = nbd.TLSOff
-	default:
-		return argumentErrorf("option tls.mode is %q: use \"require\" or \"off\"", mode)
+// setMode takes what nothing was said about for require, never for less.
+func setMode(cfg *nbd.Config, mode string) (err error) {
+	if mode == "" {
+		mode = nbd.TLSRequire.String()
+	}
+	if cfg.TLSMode, err = nbd.ParseTLSMode(mode); err != nil {
+		return argumentErrorf("option tls.mode is %q: use \"require\", \"prefer\" (insecure: whoever is on the path can turn TLS off) or \"off\"", mode)
 	}
 	return nil
 }

@@ -45,6 +45,10 @@ func TestParseOptionsModes(t *testing.T) {
 	if err != nil || o.cfg.TLSMode != nbd.TLSOff {
 		t.Errorf("off: %+v, %v", o, err)
 	}
+	o, err = parseOptions(eval(`{url: "ws://b/", tls: {mode: "prefer", pins: ["` + hexPin + `"]}}`))
+	if err != nil || o.cfg.TLSMode != nbd.TLSPrefer || verifiedBy(&o.cfg.TLS) != "pin" {
+		t.Errorf("prefer: %+v, %v", o, err)
+	}
 	o, err = parseOptions(eval(`{url: "ws://b/", tls: {insecure: true}}`))
 	if err != nil || o.cfg.TLSMode != nbd.TLSRequire || !o.cfg.TLS.Insecure {
 		t.Errorf("insecure: %+v, %v", o, err)
@@ -60,7 +64,9 @@ func TestParseOptionsRefuses(t *testing.T) {
 		`{export: {}}`:                           "export",
 		`{token: null}`:                          "token",
 		`{tls: "off"}`:                           "tls",
-		`{tls: {mode: "prefer"}}`:                "tls.mode",
+		`{tls: {mode: "maybe"}}`:                 "tls.mode",
+		`{tls: {mode: "prefer"}}`:                "TLS needs",
+		`{tls: {mode: "Prefer", pins: ["x"]}}`:   "insecure: whoever is on the path",
 		`{tls: {verify: false}}`:                 "unknown option tls.verify",
 		`{tls: {pins: "x"}}`:                     "tls.pins",
 		`{tls: {pins: {}}}`:                      "tls.pins",

@@ -83,7 +83,7 @@ export class Disk {
   /** Name of the export, as the server tells it. */
   get exportName() { return this.#facts.exportName; }
   get blockSize() { return this.#facts.blockSize; }
-  /** The TLS session, or null with tls.mode "off". */
+  /** The TLS session; null with tls.mode "off", and with "prefer" where TLS was refused. */
   get tls() { return this.#facts.tls; }
 
   /**

@@ -12,7 +12,8 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "TARGET_UNREACHABLE", // the bridge could not connect to the NBD server
   "DRAINING", // the bridge is shutting down
   "DISCONNECTED", // the connection ended by itself
-  "TIMEOUT", // the NBD server did not answer during the negotiation
+  "UNKNOWN_OUTCOME", // the connection ended before the answer to a write: it may have happened
+  "TIMEOUT", // the NBD server did not answer during the negotiation, or to a request
   "TLS_NOT_OFFERED", // TLS is required and the server refused it
   "TLS_DOWNGRADE", // TLS is required and something else kept it away
   "TLS_REQUIRED", // the server insists on TLS and tls.mode is "off"

@@ -4,8 +4,11 @@ import { invalid } from "./errors.js";
  * Whom to trust, end to end: the bridge has no part in it. One of ca, pins and
  * insecure is needed unless mode is "off".
  * @typedef {object} TlsOptions
- * @property {"require" | "off"} [mode] "require" (the default) fails unless a
- *   verified TLS session is reached; "off" sends everything in the clear
+ * @property {"require" | "prefer" | "off"} [mode] "require" (the default) fails
+ *   unless a verified TLS session is reached; "off" sends everything in the
+ *   clear. "prefer" is opportunistic and insecure: where the server refuses TLS
+ *   it goes on in the clear, and whoever is on the path can make it refuse.
+ *   disk.tls is null then; a TLS session that was begun must still verify
  * @property {string} [ca] PEM of the certificates to trust; needs serverName
  * @property {string} [serverName] the name in the NBD server's certificate; it
  *   is never taken from the URL, which names the bridge
@@ -66,7 +69,7 @@ const listRules = {
 const openRules = { ...listRules, export: isString, readOnly: isBoolean };
 /** @type {Rules} */
 const tlsRules = {
-  mode: (v) => v === "require" || v === "off",
+  mode: (v) => v === "require" || v === "prefer" || v === "off",
   ca: (v) => isString(v) && v !== "",
   serverName: (v) => isString(v) && v !== "",
   pins: (v) => Array.isArray(v) && v.length > 0 && v.every(isString),
@@ -81,7 +84,7 @@ const writeRules = { signal: isSignal, fua: isBoolean, transfer: isBoolean };
 
 /** @type {Record<string, string>} */
 const wanted = {
-  "tls.mode": '"require" or "off"',
+  "tls.mode": '"require", "prefer" (insecure: whoever is on the path can turn TLS off) or "off"',
   "tls.ca": "a PEM string",
   "tls.pins": "an array of strings, not empty",
   "tls.cert": "a PEM string",

@@ -39,7 +39,7 @@ function launch(name, userDataDir) {
 }
 
 // What the lab starts, with Debian's packages.
-const foreign = { nbdkit: "nbdkit", "qemu-nbd": "qemu-utils", certtool: "gnutls-bin" };
+const foreign = { nbdkit: "nbdkit", "qemu-nbd": "qemu-utils", "nbd-server": "nbd-server", certtool: "gnutls-bin" };
 
 /** @param {string} file */
 function executable(file) {

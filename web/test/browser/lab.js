@@ -92,6 +92,24 @@ export class Lab {
   }
 
   /**
+   * nbd-server over two files, as exports "open" and "secret". With a PKI it
+   * offers TLS, and demands a client certificate in it; "secret" is for TLS
+   * only then, and with forced everything is.
+   * @param {{open: string, secret: string}} files @param {{dir: string}} [pki] @param {boolean} [forced]
+   */
+  async nbdServer(files, pki, forced = false) {
+    const port = await freePort();
+    const [config, pidFile] = ["conf", "pid"].map((kind) => join(this.dir, `nbd-server-${port}.${kind}`));
+    const tls = pki ? [`certfile=${pki.dir}/server-cert.pem`, `keyfile=${pki.dir}/server-key.pem`, `cacertfile=${pki.dir}/ca-cert.pem`, `force_tls=${forced}`] : [];
+    const disk = (/** @type {string} */ name, /** @type {string} */ file) => [`[${name}]`, `exportname=${file}`, "flush=true", "fua=true"];
+    const lines = ["[generic]", `port=${port}`, "listenaddr=127.0.0.1", "allowlist=true", ...tls,
+      ...disk("open", files.open), ...disk("secret", files.secret), ...(pki ? ["force_tls=true"] : [])];
+    await writeFile(config, `${lines.join("\n")}\n`);
+    await this.processes.startDaemon({ port, host: "127.0.0.1" }, pidFile, "nbd-server", "-C", config, "-p", pidFile);
+    return { port, target: `tcp://127.0.0.1:${port}` };
+  }
+
+  /**
    * `bridge serve --ui` with named targets.
    * @param {Record<string, string>} targets @param {string[]} args
    */

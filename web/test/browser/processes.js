@@ -1,6 +1,7 @@
 // Child processes of a test: started, waited for, ended by pid.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -24,6 +25,8 @@ export async function freePort() {
 export class Processes {
   /** @type {{child: import("node:child_process").ChildProcess, output: string[]}[]} */
   #running = [];
+  /** @type {number[]} process groups */
+  #daemons = [];
 
   /**
    * Starts a program and waits until it accepts connections.
@@ -37,17 +40,39 @@ export class Processes {
     this.#running.push(entry);
     child.on("error", (error) => entry.output.push(String(error))); // it can't be started
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (b) => entry.output.push(String(b)));
-    const deadline = Date.now() + 20_000;
-    while (!(await answers(at))) {
-      if (ended(child) || Date.now() > deadline) {
-        throw new Error(`${program} ${args.join(" ")} does not answer: ${entry.output.join("")}`);
-      }
-      await delay(30);
-    }
+    await this.#untilAnswers(at, () => ended(child), () => `${program} ${args.join(" ")} does not answer: ${entry.output.join("")}`);
     return { child, output: () => entry.output.join(""), kill: () => kill(child) };
   }
 
+  /**
+   * Starts a program that puts itself in the background, in a process group of
+   * its own, and writes its pid to a file.
+   * @param {net.NetConnectOpts} at
+   * @param {string} pidFile
+   * @param {string} program
+   * @param {string[]} args
+   */
+  async startDaemon(at, pidFile, program, ...args) {
+    await run(program, args);
+    await this.#untilAnswers(at, () => false, () => `${program} ${args.join(" ")} does not answer`);
+    this.#daemons.push(Number(await readFile(pidFile, "utf8")));
+  }
+
+  /**
+   * @param {net.NetConnectOpts} at
+   * @param {() => boolean} inVain
+   * @param {() => string} complaint
+   */
+  async #untilAnswers(at, inVain, complaint) {
+    const deadline = Date.now() + 20_000;
+    while (!(await answers(at))) {
+      if (inVain() || Date.now() > deadline) throw new Error(complaint());
+      await delay(30);
+    }
+  }
+
   async stopAll() {
+    for (const pid of this.#daemons.splice(0)) process.kill(-pid, "SIGKILL");
     await Promise.all(this.#running.splice(0).map(({ child }) => kill(child)));
   }
 }

@@ -26,6 +26,7 @@ test("everything given is handed on", () => {
   assert.equal(parts.wasmUrl, "https://cdn/x.wasm");
   assert.deepEqual(structuredClone(parts.request), parts.request);
   assert.deepEqual(openRequest(url, { tls: { mode: "off" } }).request.tls, { mode: "off" });
+  assert.deepEqual(openRequest(url, { tls: { mode: "prefer", ...tls } }).request.tls, { mode: "prefer", ...tls });
 });
 
 test("options that can't be meant are refused by name", () => {
@@ -50,7 +51,9 @@ test("options that can't be meant are refused by name", () => {
     [{ tls: { insecure: true, pins: ["x"] } }, /insecure can't be combined with tls.pins/],
     [{ tls: { insecure: false } }, /whom to trust/],
     [{ tls: { mode: "off", ...tls } }, /tls.ca has no effect/],
-    [{ tls: { mode: "prefer" } }, /tls.mode must be/],
+    [{ tls: { mode: "maybe", ...tls } }, /tls.mode must be .*"prefer" \(insecure/],
+    [{ tls: { mode: "prefer" } }, /whom to trust/],
+    [{ tls: { mode: "prefer", ca: "PEM" } }, /needs tls.serverName/],
     [{ tls: { ...tls, cert: "C" } }, /go together/],
     [{ tls: { ...tls, key: "K" } }, /go together/],
     [{ tls: { pins: [] } }, /tls.pins must be/],

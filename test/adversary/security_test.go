@@ -1,0 +1,112 @@
+package adversary
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// proof is a test as SECURITY.md names it: its folder, its function, and the
+// subtest where one is named.
+var proof = regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)\\w+)(?:/(\\w+))?`")
+
+// rows are the lines of the tables of SECURITY.md, without their heads.
+func rows(t *testing.T) (rows []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for i, line := range lines {
+		head := i+1 < len(lines) && strings.HasPrefix(lines[i+1], "|---")
+		if strings.HasPrefix(line, "| ") && !head {
+			rows = append(rows, line)
+		}
+	}
+	return rows
+}
+
+// unproved tells what is wrong with the proofs of a row.
+func unproved(row string) error {
+	proofs := proof.FindAllStringSubmatch(row, -1)
+	if len(proofs) == 0 && !strings.Contains(row, "No test:") && !strings.Contains(row, "can't apply:") {
+		return fmt.Errorf("neither a test nor a reason")
+	}
+	if strings.Count(row, ".Test")+strings.Count(row, ".Fuzz") != len(proofs) {
+		return fmt.Errorf("a test that can't be read")
+	}
+	for _, p := range proofs {
+		if err := stands(p[1], p[2], p[3]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stands tells whether a test is there.
+func stands(folder, name, subtest string) error {
+	files, err := filepath.Glob(filepath.Join("../..", folder, "*_test.go"))
+	if err != nil {
+		return err
+	}
+	found := slices.ContainsFunc(files, func(file string) bool {
+		text, _ := os.ReadFile(file)
+		return strings.Contains(string(text), "\nfunc "+name+"(")
+	})
+	row := func(a attack) bool { return a.name == subtest }
+	switch {
+	case !found:
+		return fmt.Errorf("there is no %s in %s", name, folder)
+	case subtest != "" && name != "TestAttack":
+		return fmt.Errorf("subtests of %s are not looked at", name)
+	case subtest != "" && !slices.ContainsFunc(attacks, row):
+		return fmt.Errorf("there is no row %s", subtest)
+	}
+	return nil
+}
+
+// SECURITY.md names every attack, and tests that are there.
+func TestSecurityTables(t *testing.T) {
+	seen := map[string]int{}
+	text := ""
+	for _, row := range rows(t) {
+		if err := unproved(row); err != nil {
+			t.Errorf("%.60s: %v", row, err)
+		}
+		seen[strings.TrimSpace(strings.Split(row, "|")[1])]++
+		text += row
+	}
+	for n := 1; n <= 27; n++ {
+		if name := fmt.Sprintf("A%d", n); seen[name] != 1 {
+			t.Errorf("%s stands there %d times", name, seen[name])
+		}
+	}
+	for _, a := range attacks {
+		if !strings.Contains(text, "TestAttack/"+a.name+"`") {
+			t.Errorf("no row names %s", a.name)
+		}
+	}
+}
+
+// The judge itself can say no.
+func TestSecurityTablesCanFail(t *testing.T) {
+	for _, row := range []string{
+		"| A1 | something | happens | |",
+		"| A1 | something | happens | `nbd.TestThatIsNot` |",
+		"| A1 | something | happens | `elsewhere.TestAttack` |",
+		"| A1 | something | happens | `test/adversary.TestAttack/A0_nothing` |",
+		"| A1 | something | happens | `nbd.TestTrust/by_pin` |",
+	} {
+		if unproved(row) == nil {
+			t.Errorf("%s is fine", row)
+		}
+	}
+	if err := unproved("| A1 | something | happens | `nbd.TestTrust` |"); err != nil {
+		t.Error(err)
+	}
+}
