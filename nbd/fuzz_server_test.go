@@ -43,28 +43,44 @@ func FuzzServerOptions(f *testing.F) {
 	}
 	f.Add(cat([]byte("IHAVEOPT"), u32(99), u32(1<<32-1)))
 	f.Add(cat([]byte("IHAVEOPT"), u32(optGo), u32(16<<20)))
-	plain, forced := testServer(pattern(1000)), testServer(pattern(1000))
+	f.Add(cat(optionRequest(optStructured, nil), optionRequest(optSetMeta, metaRequest("vda", "base:allocation", "x:y")), optionRequest(optListMeta, metaRequest("secret", "base:"))))
+	f.Add(cat(optionRequest(optExtended, nil), optionRequest(optStructured, nil), optionRequest(optExportName, []byte("vda"))))
+	plain, forced, selective := testServer(pattern(1000)), testServer(pattern(1000)), modeServer(nbd.SelectiveTLS, true)
 	forced.TLS = serverTLS(serverCert())
+	plain.Legacy, selective.Legacy = true, true
 	f.Fuzz(func(t *testing.T, b []byte) {
 		listen(t, plain, cat(u32(3), b))
+		listen(t, plain, cat(u32(0), b))
+		listen(t, selective, cat(u32(3), b))
 		listen(t, forced, cat(u32(3), b))
 		listen(t, forced, cat(u32(3), optionRequest(optStartTLS, nil), b))
 	})
 }
 
-// FuzzServerRequests has a client send arbitrary requests.
+// FuzzServerRequests has a client send arbitrary requests, in each manner, to
+// a device with every ability.
 func FuzzServerRequests(f *testing.F) {
 	for _, g := range goldenServer[8:] {
-		f.Add(true, unhex(g.client))
+		f.Add(uint8(structuredReplies), unhex(g.client))
 	}
-	f.Add(false, cat(request(0, cmdRead, 1, 0, 1000), request(1, cmdWrite, 2, 5, 4), []byte("abcd"), request(0, cmdDisc, 3, 0, 0)))
-	f.Add(true, cat(request(0, cmdRead, 1, 0, 1<<32-1), request(0, cmdWrite, 2, 1<<63, 4), []byte("abcd"), request(0, 4, 3, 0, 0)))
-	f.Add(false, request(0, cmdWrite, 2, 0, 32<<20))
-	f.Fuzz(func(t *testing.T, structured bool, b []byte) {
+	f.Add(uint8(simpleReplies), cat(request(0, cmdRead, 1, 0, 1000), request(1, cmdWrite, 2, 5, 4), []byte("abcd"), request(0, cmdDisc, 3, 0, 0)))
+	f.Add(uint8(structuredReplies), cat(request(0, cmdRead, 1, 0, 1<<32-1), request(0, cmdWrite, 2, 1<<63, 4), []byte("abcd"), request(0, 4, 3, 0, 0)))
+	f.Add(uint8(simpleReplies), request(0, cmdWrite, 2, 0, 32<<20))
+	for _, m := range manners {
+		f.Add(uint8(m), cat(m.request(4, cmdRead, 1, 0, 9000), m.request(0, cmdRead, 2, 1, 20_000), m.request(8, cmdBlockStatus, 3, 0, 9), m.request(0, cmdBlockStatus, 4, 1, 30_000)))
+		f.Add(uint8(m), cat(m.request(1, cmdTrim, 1, 0, 1<<32-1), m.request(3, cmdWriteZeroes, 2, 9, 99), m.request(16, cmdWriteZeroes, 3, 9, 99), m.request(0, cmdCache, 4, 0, 1)))
+		f.Add(uint8(m), cat(m.request(1, cmdWrite, 1, 2, 3, 4, 5, 6), m.request(0, cmdDisc, 9, 0, 0)))
+	}
+	f.Add(uint8(extendedHeaders), cat(extendedHeaders.request(0, cmdBlockStatus, 1, 0, 12, cat(u64(512), u32(1))...), extendedHeaders.request(0, 99, 1, 0, 3, 1, 2, 3), extendedHeaders.request(0, cmdTrim, 1, 1, 1<<64-1)))
+	f.Fuzz(func(t *testing.T, m uint8, b []byte) {
 		begin := u32(3)
-		if structured {
+		switch manner(m % 3) {
+		case structuredReplies:
 			begin = cat(begin, optionRequest(optStructured, nil))
+		case extendedHeaders:
+			begin = cat(begin, optionRequest(optExtended, nil))
 		}
-		listen(t, testServer(pattern(1000)), cat(begin, optionRequest(optGo, exportRequest("vda")), b))
+		d := mapped(64<<10, run{8192, 0}, run{9000, 3}, run{1, 2}, run{511, 1}, run{20_000, 3})
+		listen(t, ableServer(d), cat(begin, optionRequest(optSetMeta, metaRequest("vda", "base:allocation")), optionRequest(optGo, exportRequest("vda")), b))
 	})
 }
