@@ -17,6 +17,7 @@ func (t *transmission) serve(q *serverRequest) {
 		frame = t.succeeded(q)
 	}
 	if err := t.send(frame); err != nil {
+		t.leave(err)
 		t.raw.Close()
 	}
 }
