@@ -110,3 +110,37 @@ func TestZeroesOfAClientThatLeft(t *testing.T) {
 		}
 	})
 }
+
+// limited knows when writing to it has to be done.
+type limited struct {
+	net.Conn
+	until atomic.Value
+}
+
+func (l *limited) SetWriteDeadline(when time.Time) error {
+	l.until.Store(when)
+	return l.Conn.SetWriteDeadline(when)
+}
+
+// A reply's time ends with it. A session that rests also writes: inside TLS
+// the answer to a key update, which a time long past would make the last.
+func TestNoTimeLimitAfterAReply(t *testing.T) {
+	inBubble(t, func(t *testing.T, wait func()) {
+		c, far := net.Pipe()
+		server, ended := &limited{Conn: far}, make(chan error)
+		go func() { ended <- testServer(pattern(100)).ServeConn(context.Background(), server) }()
+		expect(t, c, greeting(3))
+		send(t, c, u32(3))
+		if got, _ := ask(t, c, optGo, exportRequest("vda")); got != repAck {
+			t.Errorf("GO: %#x", got)
+		}
+		send(t, c, request(0, cmdRead, 1, 0, 4))
+		expect(t, c, simple(0, 1, pattern(4)...))
+		wait()
+		if until, _ := server.until.Load().(time.Time); !until.IsZero() {
+			t.Errorf("writes have to be done by %v", until)
+		}
+		c.Close()
+		<-ended
+	})
+}

@@ -116,6 +116,7 @@ func (t *transmission) succeeded(q *serverRequest) []byte {
 func (t *transmission) send(frame []byte) error {
 	t.sending.Lock()
 	defer t.sending.Unlock()
+	defer t.pace.written()
 	for len(frame) > 0 {
 		t.pace.writing()
 		n, err := t.conn.Write(frame[:min(len(frame), serverSendPiece)])
