@@ -116,13 +116,13 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 	}
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	return s.session(c)
+	return s.session(ctx, c)
 }
 
-func (s *Server) session(c net.Conn) error {
+func (s *Server) session(ctx context.Context, c net.Conn) error {
 	conn := &serverConn{server: s, conn: c, raw: c}
 	begin := time.Now()
-	err := conn.serve()
+	err := conn.serve(ctx)
 	if errors.Is(err, errPolite) {
 		err = nil
 	}

@@ -49,7 +49,7 @@ func (s *Server) admit(also func(tls.ConnectionState) error) func(tls.Connection
 // certificate with an alternative name that is made to read like a name of
 // another kind, a subject or a pin above all, does not pass for it.
 func identities(c *x509.Certificate) []string {
-	ids := []string{c.Subject.String(), PinOf(c).String()}
+	ids := []string{subjectOf(c), PinOf(c).String()}
 	for _, name := range c.DNSNames {
 		if !strings.ContainsAny(name, "=/@:") && net.ParseIP(name) == nil {
 			ids = append(ids, name)
@@ -61,7 +61,7 @@ func identities(c *x509.Certificate) []string {
 		}
 	}
 	for _, uri := range c.URIs {
-		if uri.IsAbs() {
+		if uri.IsAbs() && net.ParseIP(uri.String()) == nil { // "fd00::1" is a URI too
 			ids = append(ids, uri.String())
 		}
 	}
@@ -69,4 +69,18 @@ func identities(c *x509.Certificate) []string {
 		ids = append(ids, ip.String())
 	}
 	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
+}
+
+// subjectOf is the subject as text, or nothing where the text would leave out
+// a part of it: pkix.Name holds the last common name and serial number alone.
+func subjectOf(c *x509.Certificate) string {
+	seen := map[string]bool{}
+	for _, attribute := range c.Subject.Names {
+		oid := attribute.Type.String()
+		if seen[oid] && (oid == "2.5.4.3" || oid == "2.5.4.5") {
+			return ""
+		}
+		seen[oid] = true
+	}
+	return c.Subject.String()
 }

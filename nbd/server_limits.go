@@ -47,11 +47,17 @@ func (p *pace) reading() { _ = p.raw.SetReadDeadline(time.Now().Add(serverStallT
 func (p *pace) resting() { _ = p.raw.SetReadDeadline(time.Time{}) }
 
 // writing gives the next piece of a reply its time.
-func (p *pace) writing() {
+func (p *pace) writing() { p.writeUntil(time.Now().Add(serverStallTimeout)) }
+
+// written ends it: TLS writes too while the client rests, to answer a key
+// update.
+func (p *pace) written() { p.writeUntil(time.Time{}) }
+
+func (p *pace) writeUntil(when time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.leaving {
-		_ = p.raw.SetWriteDeadline(time.Now().Add(serverStallTimeout))
+		_ = p.raw.SetWriteDeadline(when)
 	}
 }
 

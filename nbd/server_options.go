@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -37,7 +38,7 @@ type negotiated struct {
 }
 
 // serve runs the negotiation within its time limit, then the transmission.
-func (c *serverConn) serve() error {
+func (c *serverConn) serve(ctx context.Context) error {
 	_ = c.raw.SetDeadline(time.Now().Add(serverHandshakeTimeout))
 	if err := c.greet(); err != nil {
 		return err
@@ -48,7 +49,7 @@ func (c *serverConn) serve() error {
 		}
 	}
 	_ = c.raw.SetDeadline(time.Time{})
-	return c.transmit()
+	return c.transmit(ctx)
 }
 
 func (c *serverConn) greet() error {

@@ -17,6 +17,7 @@ func (t *transmission) serve(q *serverRequest) {
 		frame = t.succeeded(q)
 	}
 	if err := t.send(frame); err != nil {
+		t.leave(err)
 		t.raw.Close()
 	}
 }
@@ -58,9 +59,10 @@ func (t *transmission) act(q *serverRequest) (frame []byte, err error) {
 }
 
 // note logs the first failure of a connection's device: whoever provokes one
-// can provoke a million.
+// can provoke a million. A plain Errno is an answer and no failure; one with
+// more to say than the client is told is for the operator.
 func (t *transmission) note(q *serverRequest, err error) {
-	if err == nil || errors.As(err, new(Errno)) {
+	if _, plain := err.(Errno); plain || err == nil {
 		return
 	}
 	t.failure.Do(func() {
@@ -114,6 +116,7 @@ func (t *transmission) succeeded(q *serverRequest) []byte {
 func (t *transmission) send(frame []byte) error {
 	t.sending.Lock()
 	defer t.sending.Unlock()
+	defer t.pace.written()
 	for len(frame) > 0 {
 		t.pace.writing()
 		n, err := t.conn.Write(frame[:min(len(frame), serverSendPiece)])

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // A transmission is the second phase of a server's connection: one goroutine
@@ -24,7 +25,8 @@ type transmission struct {
 	slots  chan struct{}
 	budget *budget // bytes of the requests under way
 	work   sync.WaitGroup
-	gone   chan struct{} // closed when nobody waits for replies any more
+	gone   context.Context // ends when nobody waits for replies any more
+	leave  context.CancelCauseFunc
 
 	sending sync.Mutex
 	failure sync.Once // logs the first failure of the device
@@ -42,26 +44,30 @@ type serverRequest struct {
 	refusal error // what check found
 }
 
-func (c *serverConn) newTransmission() *transmission {
+func (c *serverConn) newTransmission(ctx context.Context) *transmission {
 	e := c.export
 	t := &transmission{
 		serverConn: c, size: e.Device.Size(), block: e.blockSize(), offers: c.flags(e), pace: pace{raw: c.raw},
 		in:    bufio.NewReaderSize(c.conn, receiveBuffer),
-		slots: make(chan struct{}, serverMaxRequests), budget: newBudget(serverMaxInFlight), gone: make(chan struct{}),
+		slots: make(chan struct{}, serverMaxRequests), budget: newBudget(serverMaxInFlight),
 	}
+	t.gone, t.leave = context.WithCancelCause(ctx)
 	t.r = pacedReader{t.in, &t.pace}
 	return t
 }
 
 // transmit serves requests until DISC, which it answers by finishing what is
-// under way and closing.
-func (c *serverConn) transmit() error {
-	t := c.newTransmission()
+// under way and closing. A request under way at the end of ctx may stop short.
+func (c *serverConn) transmit(ctx context.Context) error {
+	t := c.newTransmission(ctx)
+	defer t.leave(nil)
 	err := t.receive()
 	if errors.Is(err, errPolite) { // a client that stopped reading must not keep the last replies' workers
 		t.pace.farewell()
+		late := time.AfterFunc(serverFarewellTimeout, func() { t.leave(err) })
+		defer late.Stop()
 	} else {
-		close(t.gone)
+		t.leave(err)
 		t.raw.Close()
 	}
 	t.work.Wait()
@@ -78,13 +84,25 @@ func (t *transmission) receive() error {
 		if q.cmd == cmdDisc {
 			return errPolite
 		}
-		t.slots <- struct{}{}
+		if err := t.takeSlot(); err != nil {
+			return err
+		}
 		t.work.Go(func() {
 			t.serve(q)
 			t.budget.release(weight)
 			<-t.slots
 		})
 	}
+}
+
+// takeSlot waits for a request to end. What waits behind it is dropped once
+// nobody wants it: there may be thousands in the buffer.
+func (t *transmission) takeSlot() error {
+	select {
+	case t.slots <- struct{}{}:
+	case <-t.gone.Done():
+	}
+	return context.Cause(t.gone)
 }
 
 // readRequest reads a request and its payload. It is checked before, so that
@@ -100,7 +118,7 @@ func (t *transmission) readRequest() (q *serverRequest, weight int64, err error)
 	}
 	q.refusal = t.check(q)
 	weight = t.weight(q)
-	if err := t.budget.acquire(context.Background(), nil, weight); err != nil {
+	if err := t.budget.acquire(t.gone, nil, weight); err != nil {
 		return nil, 0, err
 	}
 	if err := t.readPayload(q, size); err != nil {

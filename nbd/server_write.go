@@ -44,10 +44,8 @@ func (t *transmission) writeZeroes(q *serverRequest) ([]byte, error) {
 // writeAllZeroes may take long, so it ends when nobody waits for it.
 func (t *transmission) writeAllZeroes(off, n int64) error {
 	for end := off + n; off < end; {
-		select {
-		case <-t.gone:
+		if t.gone.Err() != nil {
 			return ESHUTDOWN
-		default:
 		}
 		wrote, err := t.export.Device.WriteAt(zeroes[:min(end-off, int64(len(zeroes)))], off)
 		if err != nil {

@@ -33,7 +33,7 @@ func (*serveDiskCommand) Help() string {
   bridge serve-disk disk.img --listen unix:///run/disk.sock --read-only
   bridge serve-disk disk.img --listen tcp://0.0.0.0:10809 --tls-cert cert.pem --tls-key key.pem --client-ca ca.pem
 
-Without a certificate everyone who reaches the address may read the disks, and change them without --read-only: only loopback addresses and unix sockets are listened on then. A unix socket is made for its owner alone (mode 0600).
+Without a certificate everyone who reaches the address may read the disks, and change them without --read-only: only loopback addresses and unix sockets are listened on then. With a certificate but without --client-ca everyone may still do so, unseen by those on the way. A unix socket is made for its owner alone (mode 0600).
 
 A file keeps its size in bytes while it is served. It is locked (flock): many processes may serve it read-only, or one with writes; programs that ask for no lock are not held off, so don't mount or run it elsewhere meanwhile. Holes are told to clients; trims and zeroes make new ones where the file system can.
 
@@ -142,22 +142,27 @@ func (c *serveDiskCommand) markTLSOnly(exports []nbd.Export) error {
 	return nil
 }
 
-// listen keeps plain disks on this machine.
+// listen keeps plain disks on this machine, and speaks up where anyone may
+// reach one: TLS hides the disks from those on the way, and keeps nobody out.
 func (c *serveDiskCommand) listen(mode nbd.ServerTLSMode, log *slog.Logger) (net.Listener, error) {
 	l, err := listenLocal(c.Listen)
 	if err != nil {
 		return nil, err
 	}
 	tcp, ok := l.Addr().(*net.TCPAddr)
-	if !ok || tcp.IP.IsLoopback() || mode == nbd.ForcedTLS {
+	if !ok || tcp.IP.IsLoopback() {
 		return l, nil
 	}
-	if mode == nbd.NoTLS {
+	switch {
+	case mode == nbd.ForcedTLS && c.ClientCA == "":
+		log.Warn("listening beyond this machine, and clients need no certificate: whoever reaches this address is served; give --client-ca", "listen", c.Listen)
+	case mode == nbd.NoTLS:
 		l.Close()
 		return nil, usagef("--listen %s: without TLS everyone who reaches this address could read the disks: "+
 			"give --tls-cert and --tls-key, or listen on tcp://127.0.0.1:%d or unix:///PATH", c.Listen, tcp.Port)
+	case mode != nbd.ForcedTLS:
+		log.Warn("listening beyond this machine, and not everything needs TLS: whoever reaches this address is served what does not", "listen", c.Listen)
 	}
-	log.Warn("listening beyond this machine, and not everything needs TLS: whoever reaches this address can read what does not", "listen", c.Listen)
 	return l, nil
 }
 

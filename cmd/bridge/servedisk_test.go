@@ -98,7 +98,7 @@ func TestServeDiskListens(t *testing.T) {
 		ok, warn bool
 	}{
 		{"tcp://127.0.0.1:0", nbd.NoTLS, true, false}, {"tcp://localhost:0", nbd.NoTLS, true, false}, {"unix://" + t.TempDir() + "/s", nbd.NoTLS, true, false},
-		{"tcp://0.0.0.0:0", nbd.NoTLS, false, false}, {"tcp://0.0.0.0:0", nbd.ForcedTLS, true, false},
+		{"tcp://0.0.0.0:0", nbd.NoTLS, false, false}, {"tcp://0.0.0.0:0", nbd.ForcedTLS, true, true}, {"tcp://127.0.0.1:0", nbd.ForcedTLS, true, false},
 		{"tcp://0.0.0.0:0", nbd.OptionalTLS, true, true}, {"tcp://0.0.0.0:0", nbd.SelectiveTLS, true, true},
 	} {
 		log, book := newLog()
@@ -111,6 +111,15 @@ func TestServeDiskListens(t *testing.T) {
 		if warned := strings.Contains(book.rest(), "level=WARN"); (err == nil) != c.ok || warned != c.warn {
 			t.Errorf("%s in mode %d: %v, warned: %t", c.listen, c.mode, err, warned)
 		}
+	}
+	log, book := newLog()
+	l, err := (&serveDiskCommand{Listen: "tcp://0.0.0.0:0", ClientCA: "ca.pem"}).listen(nbd.ForcedTLS, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if text := book.rest(); text != "" {
+		t.Errorf("clients need a certificate, and yet: %s", text)
 	}
 }
 
