@@ -93,12 +93,30 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			}
 			return nil
 		}
+		if s.outlasts(ctx, err) {
+			continue
+		}
 		if err != nil {
 			l.Close()
 			return fmt.Errorf("nbd: accepting: %w", err)
 		}
 		sessions.Go(func() { _ = s.ServeConn(ctx, c) })
 	}
+}
+
+// outlasts waits where accepting failed for now: the process may be out of
+// descriptors, which is no reason to end the sessions that have them.
+func (s *Server) outlasts(ctx context.Context, err error) bool {
+	var passing interface{ Temporary() bool }
+	if !errors.As(err, &passing) || !passing.Temporary() {
+		return false
+	}
+	s.log().Warn("nbd server can't accept", "error", err)
+	select {
+	case <-time.After(serverAcceptPause):
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // ServeConn serves one connection until the client leaves, breaks the

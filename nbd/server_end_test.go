@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -200,5 +201,49 @@ func TestServerTLSFails(t *testing.T) {
 	c.Close()
 	if err := verdict(); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("verdict: %v", err)
+	}
+}
+
+// short is a listener of a process that is out of descriptors for a while.
+type short struct {
+	*pipes
+	failures int
+}
+
+func (s *short) Accept() (net.Conn, error) {
+	if s.failures > 0 {
+		s.failures--
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return s.pipes.Accept()
+}
+
+// Too many connections for the process are no reason to end those that are
+// served, nor one to spin, nor to miss the end.
+func TestServeOutlastsAShortage(t *testing.T) {
+	for _, failures := range []int{20, 1 << 30} {
+		inBubble(t, func(t *testing.T, wait func()) {
+			ctx, cancel := context.WithCancel(t.Context())
+			l, ended := &short{newPipes(), failures}, make(chan error, 1)
+			go func() { ended <- testServer(nil).Serve(ctx, l) }()
+			if failures == 20 {
+				near, far := net.Pipe()
+				select {
+				case l.conns <- far:
+					expect(t, near, greeting(3))
+				case err := <-ended:
+					t.Fatalf("Serve: %v", err)
+				}
+				near.Close()
+			}
+			time.Sleep(time.Minute)
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+			if left := l.failures; failures != 20 && failures-left > 10_000 {
+				t.Errorf("%d attempts in a minute", failures-left)
+			}
+		})
 	}
 }

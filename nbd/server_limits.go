@@ -14,6 +14,7 @@ const (
 	serverMaxOptionData    = 64 << 10         // bytes of one option that are looked at
 	serverMaxOptionSkip    = 16 << 20         // bytes of one option that are read at all
 	serverMaxNegotiation   = 64 << 20         // bytes of all the options
+	serverAcceptPause      = time.Second / 5  // before it tries again, without descriptors
 )
 
 // Limits of the server's transmission.
