@@ -3,7 +3,6 @@ package nbd
 import (
 	"bufio"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -112,11 +111,15 @@ func (d *Disk) MetaContexts() []string {
 // ReadOnly tells whether writes are refused, by the export or by Config.ReadOnly.
 func (d *Disk) ReadOnly() bool { return d.readOnly }
 
+// errDiskClosed is the cause after Close. A connection that somebody else
+// closes reports net.ErrClosed too, but not this.
+var errDiskClosed = fmt.Errorf("nbd: disk: %w", net.ErrClosed)
+
 // Wait blocks until the connection has ended and its goroutines with it. It
 // returns nil after Close, else the first cause.
 func (d *Disk) Wait() error {
 	d.loops.Wait()
-	if errors.Is(d.cause, net.ErrClosed) {
+	if d.cause == errDiskClosed {
 		return nil
 	}
 	return d.cause
@@ -126,8 +129,8 @@ func (d *Disk) Wait() error {
 // most), disconnects with NBD_CMD_DISC and closes the connection. It does not
 // Flush. Requests after it fail with net.ErrClosed.
 func (d *Disk) Close() error {
-	d.part(fmt.Errorf("nbd: disk: %w", net.ErrClosed))
-	timeout := time.AfterFunc(closeTimeout, func() { d.fail(fmt.Errorf("nbd: disk: %w", net.ErrClosed)) })
+	d.part(errDiskClosed)
+	timeout := time.AfterFunc(closeTimeout, func() { d.fail(errDiskClosed) })
 	defer timeout.Stop()
 	d.loops.Wait()
 	return nil
