@@ -62,8 +62,12 @@ func NewClient(ctx context.Context, c net.Conn, cfg *Config) (*Client, error) {
 // TLS returns the facts of the TLS session, or nil without TLS.
 func (c *Client) TLS() *tls.ConnectionState { return c.tls }
 
-// Close ends the connection at once. Abort is the polite way.
+// Close ends the connection at once, unless it is a Disk's by now. Abort is the
+// polite way.
 func (c *Client) Close() error {
+	if c.closed {
+		return nil
+	}
 	c.closed = true
 	return c.raw.Close()
 }

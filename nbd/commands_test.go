@@ -211,6 +211,32 @@ func TestRequestTimeout(t *testing.T) {
 	}
 }
 
+// So does a server that answers a request before it has read it, and then
+// reads no more: what is behind it is not even sent.
+func TestRequestTimeoutOfWriting(t *testing.T) {
+	against(t, func(l *liar) {
+		l.greet()
+		l.open(offer{size: 1 << 30, flags: hasFlags})
+		l.recv(28) // the header of the write
+		l.send(simple(0, 1))
+		time.Sleep(time.Hour)
+	}, func(t *testing.T, ctx context.Context, conn net.Conn) {
+		cfg := plain()
+		cfg.RequestTimeout = 7 * time.Second
+		disk := openDisk(t, conn, cfg, "x")
+		begin := time.Now()
+		if err := disk.Write(ctx, make([]byte, 1<<20), 0, 0); err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		err := disk.Read(ctx, make([]byte, 512), 0)
+		if took := time.Since(begin); !errors.Is(err, nbd.ErrRequestTimeout) || took != 7*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
 // A connection that ends leaves sent writes unknown, and unsent ones undone.
 func TestUnknownOutcome(t *testing.T) {
 	inBubble(t, func(t *testing.T, wait func()) {

@@ -173,3 +173,25 @@ func TestCloseDuringTraffic(t *testing.T) {
 		}
 	}
 }
+
+// A severed connection ends the way a socket does that somebody else closed.
+type severed struct{ net.Conn }
+
+func (s *severed) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if err != nil {
+		err = &net.OpError{Op: "read", Err: net.ErrClosed}
+	}
+	return n, err
+}
+
+// Only Close makes Wait return nil: a connection that was closed under the
+// disk is a failure, whatever its error is called.
+func TestConnectionClosedUnderTheDisk(t *testing.T) {
+	client, _ := serve(t, testServer(make([]byte, 4096)))
+	disk := openDisk(t, &severed{client}, plain(), "vda")
+	client.Close()
+	if err := disk.Wait(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Wait: %v", err)
+	}
+}

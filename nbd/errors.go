@@ -133,8 +133,8 @@ var (
 	// ErrOutOfRange is a request beyond the end of the export. Nothing was sent.
 	ErrOutOfRange = errors.New("nbd: request outside the export")
 
-	// ErrRequestTimeout is a request that the server left unanswered for
-	// Config.RequestTimeout; the connection is closed.
+	// ErrRequestTimeout is a request that the server left unanswered, or did
+	// not read, for Config.RequestTimeout; the connection is closed.
 	ErrRequestTimeout = errors.New("nbd: the server did not answer a request in time")
 
 	// ErrNoMetaContext is a BlockStatus without a metadata context that the

@@ -201,3 +201,23 @@ func TestDeviceErrors(t *testing.T) {
 		}
 	}
 }
+
+// A client that was closed by the one who deferred it leaves the disk alone.
+func TestCloseOfASpentClient(t *testing.T) {
+	conn, _ := serve(t, testServer(make([]byte, 4096)))
+	client, err := nbd.NewClient(t.Context(), conn, plain())
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := client.Open(t.Context(), "vda")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := disk.Read(t.Context(), make([]byte, 1), 0); err != nil {
+		t.Error(err)
+	}
+}

@@ -77,8 +77,21 @@ func (d *Disk) flushBatch(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
+	defer d.watchWrite()()
 	_, err := d.conn.Write(b)
 	return err
+}
+
+// watchWrite bounds one write like the answer to a request: a server that
+// answers what it has not read would else stop us for ever by reading nothing.
+func (d *Disk) watchWrite() (stop func()) {
+	if d.patience <= 0 {
+		return func() {}
+	}
+	stuck := time.AfterFunc(d.patience, func() {
+		d.fail(fmt.Errorf("%w: it has not taken one for %v", ErrRequestTimeout, d.patience))
+	})
+	return func() { stuck.Stop() }
 }
 
 // disconnect sends NBD_CMD_DISC, which has no reply, and closes, TLS first. A
