@@ -73,10 +73,10 @@ func notLocal(addr string) error {
 
 // listenUnix takes over the socket of a process that has died.
 func listenUnix(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", path)
+	l, err := bindUnix(path)
 	if err != nil && isStale(path) {
 		_ = os.Remove(path)
-		l, err = net.Listen("unix", path)
+		l, err = bindUnix(path)
 	}
 	if err != nil {
 		return nil, err
@@ -86,6 +86,10 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+func bindUnix(path string) (net.Listener, error) {
+	return (&net.ListenConfig{Control: ownersOnly}).Listen(context.Background(), "unix", path)
 }
 
 // isStale tells whether nobody listens any more. Only a refused connection says
