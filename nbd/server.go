@@ -62,7 +62,8 @@ type Server struct {
 	// NBD_OPT_EXPORT_NAME, and only in plain text: ForcedTLS has no use for it.
 	Legacy bool
 	// MaxConnections is how many clients are served at once; more are closed
-	// without a greeting. 0 means DefaultMaxConnections.
+	// without a greeting. 0 means DefaultMaxConnections. Each may hold 64 MiB
+	// for its requests under way, and keep its place for as long as it likes.
 	MaxConnections int
 	// Log receives one line per connection, and one more for a connection
 	// whose device fails; nil for none.

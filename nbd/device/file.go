@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 
 	"nbdbridge/nbd"
@@ -19,6 +20,9 @@ type File struct {
 	size     int64 // bytes
 	block    int64 // bytes, what the range of a trim must be made of; 1 for regular files
 	readOnly bool
+
+	syncing sync.Mutex
+	lost    error // of the first Sync that failed
 }
 
 // OpenFile opens a file, which keeps its size from here on, and locks it
@@ -107,6 +111,18 @@ func (d *File) WriteAt(p []byte, off int64) (int, error) {
 		return n, onWire(err)
 	}
 	return n, end
+}
+
+// Sync makes every completed write durable. Once it has failed it always fails:
+// the system tells that a write was lost to whoever asks first and to nobody
+// else, and all clients of a file are one to it.
+func (d *File) Sync() error {
+	d.syncing.Lock()
+	defer d.syncing.Unlock()
+	if d.lost == nil {
+		d.lost = onWire(d.sync())
+	}
+	return d.lost
 }
 
 // canWrite refuses where a write would make the file longer: that would put

@@ -62,8 +62,7 @@ func (d *File) findBlock() error {
 	})
 }
 
-// Sync makes every completed write durable.
-func (d *File) Sync() error { return onWire(d.control(unix.Fdatasync)) }
+func (d *File) sync() error { return d.control(unix.Fdatasync) }
 
 // Cache asks the system to read the range ahead.
 func (d *File) Cache(off, n int64) error {
