@@ -33,8 +33,9 @@ func (d *Disk) read(ctx context.Context, p []byte, off int64, f Flags) error {
 }
 
 // Write stores p at the byte offset off. FlagFUA asks that it be durable on
-// return; where the server has no FUA a Flush does it. p is copied. Besides
-// the errors of Read: ErrReadOnly, ErrUnknownOutcome.
+// return; where the server has no FUA a Flush does it, and where it has neither
+// the error is an *OpError with ENOTSUP. p is copied. Besides the errors of
+// Read: ErrReadOnly, ErrUnknownOutcome.
 func (d *Disk) Write(ctx context.Context, p []byte, off int64, f Flags) error {
 	if err := d.checkWrite("write", off, int64(len(p)), f, FlagFUA); err != nil {
 		return err
@@ -137,6 +138,11 @@ func (d *Disk) checkWrite(op string, off, length int64, f, known Flags) error {
 	}
 	if f&^known != 0 {
 		return fmt.Errorf("nbd: %s: flags %#x mean nothing here: %w", op, uint16(f&^known), EINVAL)
+	}
+	if d.offered(f) != f { // a Flush would have to do it
+		if err := d.offers(op, FlagSendFlush); err != nil {
+			return err
+		}
 	}
 	return d.checkRange(op, off, length)
 }

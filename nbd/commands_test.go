@@ -23,6 +23,7 @@ func TestNotOffered(t *testing.T) {
 		"write zeroes": func(ctx context.Context, d *nbd.Disk) error { return d.WriteZeroes(ctx, 0, 1, 0) },
 		"fast zero":    func(ctx context.Context, d *nbd.Disk) error { return d.WriteZeroes(ctx, 0, 1, nbd.FlagFastZero) },
 		"cache":        func(ctx context.Context, d *nbd.Disk) error { return d.Cache(ctx, 0, 1) },
+		"durable":      func(ctx context.Context, d *nbd.Disk) error { return d.Write(ctx, []byte("a"), 0, nbd.FlagFUA) },
 		"df":           func(ctx context.Context, d *nbd.Disk) error { return d.ReadUnfragmented(ctx, make([]byte, 1), 0) },
 	}
 	for _, flags := range []uint16{1, 1 | 1<<7 | 1<<11 | 1<<12} { // flags that mean nothing alone, and not in simple framing

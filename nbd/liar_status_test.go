@@ -167,6 +167,14 @@ func TestOddButHonestStatus(t *testing.T) {
 			t.Errorf("%d extents, %v", len(e), err)
 		}
 	})
+	// nor can many contexts make it more
+	both := cat(chunk(0, 5, 1, status(1, long...)), chunk(done, 5, 1, status(7, long...)))
+	tellStatus(t, nbd.FramingStructured, both, func(ctx context.Context, disk *nbd.Disk) {
+		got, err := disk.BlockStatus(ctx, at, 200_000, 0)
+		if a, b := len(got["base:allocation"]), len(got["x-lab:seven"]); err != nil || a != 32768 || b != 32768 {
+			t.Errorf("%d and %d extents, %v", a, b, err)
+		}
+	})
 }
 
 // An extent that is too long for FlagReqOne, and two pieces for FlagDF.

@@ -40,8 +40,40 @@ func TestRangeLock(t *testing.T) {
 		for _, w := range waiting {
 			(<-w)()
 		}
-		if len(l.held) != 0 || l.waiting != 0 {
-			t.Errorf("left: %d held, %d waiting", len(l.held), l.waiting)
+		if len(l.claims) != 0 || l.waiting != 0 {
+			t.Errorf("left: %d claims, %d waiting", len(l.claims), l.waiting)
+		}
+	})
+}
+
+// A wide range comes to its turn although narrow ones keep coming, and one
+// that gives up makes way.
+func TestRangeLockIsFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newRangeLock()
+		given := make(chan string, 3)
+		take := func(ctx context.Context, name string, lo, hi int64) {
+			go func() {
+				if release, err := l.lock(ctx, lo, hi); err == nil {
+					given <- name
+					release()
+				}
+			}()
+			synctest.Wait()
+		}
+		first, _ := l.lock(t.Context(), 0, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		take(ctx, "gives up", 0, 200)
+		take(t.Context(), "wide", 0, 100)
+		take(t.Context(), "narrow", 20, 30)
+		if len(given) > 0 {
+			t.Errorf("%s overtook", <-given)
+		}
+		cancel()
+		synctest.Wait()
+		first()
+		if a, b := <-given, <-given; a != "wide" || b != "narrow" {
+			t.Errorf("%s before %s", a, b)
 		}
 	})
 }
@@ -60,7 +92,7 @@ func TestRangeLockCancelled(t *testing.T) {
 	} else {
 		release()
 	}
-	if len(l.held) != 0 || l.waiting != 0 {
+	if len(l.claims) != 0 || l.waiting != 0 {
 		t.Error("something is left")
 	}
 }

@@ -9,18 +9,20 @@ import (
 )
 
 const (
-	// maxKeptExtents is how many extents of one context are kept from one
-	// reply; the rest is for the next call.
+	// maxKeptExtents is how many extents are kept from one reply, of all its
+	// contexts together: how many contexts there are is the server's choice.
+	// The rest is for the next call.
 	maxKeptExtents = 1 << 16
-	// statusWeight is what a BLOCK_STATUS counts against the bytes in flight.
-	statusWeight = maxKeptExtents * 16
+	// statusWeight is what a BLOCK_STATUS counts against the bytes in flight:
+	// the memory for its extents.
+	statusWeight = maxKeptExtents * 24
 )
 
 // BlockStatus asks for the status of length bytes at off, NBD_CMD_BLOCK_STATUS,
 // in the metadata contexts named, or in all that are selected. The answer has
 // an entry for each of them: extents that follow one another from off on,
-// inside the range, at least one and at most 65536. They may end before the
-// range does: ask again for the rest. With FlagReqOne there is one of each.
+// inside the range, at least one and at most 65536 in all entries together.
+// They may end before the range does: ask again for the rest. With FlagReqOne there is one of each.
 //
 // Errors: those of Read, and ErrNoMetaContext.
 func (d *Disk) BlockStatus(ctx context.Context, off, length int64, f Flags, contexts ...string) (map[string][]Extent, error) {
@@ -159,10 +161,20 @@ func (d *Disk) statusChunk(r *request, h chunk) error {
 	return d.extents(r, m, int(n), each)
 }
 
+// room is how many extents of a context are kept: none that the caller has not
+// asked for.
+func (s *statusReply) room(m metaContext) int {
+	if !slices.Contains(s.wanted, m) {
+		return 0
+	}
+	return maxKeptExtents / len(s.wanted)
+}
+
 // extents reads n extents of a context, and keeps what fits; equal neighbours
 // become one.
 func (d *Disk) extents(r *request, m metaContext, n, each int) error {
 	var kept []Extent
+	room := r.status.room(m)
 	at := r.offset
 	for i := range n {
 		b, err := d.take(each)
@@ -177,7 +189,7 @@ func (d *Disk) extents(r *request, m metaContext, n, each int) error {
 			return protocolErrorf("a status of %#x in a metadata context of 32 bits", e.Status)
 		}
 		at += e.Length
-		kept = appendExtent(kept, e)
+		kept = appendExtent(kept, e, room)
 	}
 	if r.status.got == nil {
 		r.status.got = map[uint32][]Extent{}
@@ -203,15 +215,19 @@ func (r *request) extent(b []byte, at int64, last bool) (Extent, error) {
 	return Extent{at, int64(min(length, rest)), status}, nil
 }
 
-func appendExtent(kept []Extent, e Extent) []Extent {
-	if n := len(kept); n > 0 {
+func appendExtent(kept []Extent, e Extent, room int) []Extent {
+	n := len(kept)
+	if room == 0 {
+		return nil
+	}
+	if n > 0 {
 		before := &kept[n-1]
 		next := before.Offset + before.Length
 		if next == e.Offset && before.Status == e.Status {
 			before.Length += e.Length
 			return kept
 		}
-		if n == maxKeptExtents || next != e.Offset { // no gap behind the first that did not fit
+		if n == room || next != e.Offset { // no gap behind the first that did not fit
 			return kept
 		}
 	}
