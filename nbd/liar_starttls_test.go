@@ -251,3 +251,27 @@ func honestUntil(l *liar, opt uint32) {
 		}
 	}
 }
+
+// Leaving a server that shuts down ends TLS before the connection: ABORT, and
+// then close_notify.
+func TestShutdownEndsTLS(t *testing.T) {
+	mark := 0
+	sent := against(t, func(l *liar) {
+		l.greet()
+		l.startTLS(serverTLS(serverCert()))
+		l.option()
+		l.send(optionReply(optList, errShutdown, nil))
+		l.option()
+		l.raw.mu.Lock()
+		mark = len(l.raw.gotten)
+		l.raw.mu.Unlock()
+		l.send(optionReply(optAbort, repAck, nil))
+	}, func(t *testing.T, ctx context.Context, conn net.Conn) {
+		if err := negotiate(ctx, conn, trusting()); err == nil {
+			t.Error("no error")
+		}
+	})
+	if len(sent) == mark {
+		t.Error("the connection was closed without close_notify")
+	}
+}

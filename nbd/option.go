@@ -77,7 +77,7 @@ func (c *Client) refusal(opt Option, typ ReplyType, text []byte) error {
 	}
 	if typ == RepErrShutdown {
 		c.sayAbort() // "the client MUST initiate a soft disconnect"
-		c.Close()
+		c.hangUp()
 	}
 	return refused
 }
