@@ -191,7 +191,7 @@ func (r *LastingDisk) open(ctx context.Context) (*Disk, error) {
 	}
 	d, err := client.Open(ctx, r.export)
 	if err != nil {
-		_ = client.Close()
+		_ = client.Abort(ctx) // after a refusal; else it is closed already
 		return nil, err
 	}
 	return d, nil

@@ -46,12 +46,11 @@ func (s *session) list(ctx context.Context, args []js.Value) (any, error) {
 	if err != nil {
 		return nil, s.in("listing", err)
 	}
-	defer client.Close()
 	exports, err := client.List(ctx)
+	_ = client.Abort(ctx) // a farewell, whether the list is here or was refused
 	if err != nil {
 		return nil, s.in("listing", err)
 	}
-	_ = client.Abort(ctx) // a farewell: the list is here
 	return exportValues(exports), nil
 }
 
@@ -79,7 +78,7 @@ func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
 	}
 	disk, err := client.Open(ctx, o.export)
 	if err != nil {
-		client.Close()
+		_ = client.Abort(ctx)
 		return nil, s.in("opening", err)
 	}
 	if size := disk.Info().Size; size > maxSafeInteger {
