@@ -91,8 +91,9 @@ type Config struct {
 	// negotiation and does not bound requests.
 	HandshakeTimeout time.Duration
 
-	// RequestTimeout bounds the time from sending a request to the end of its
-	// reply; 0 means no bound. A server that exceeds it has its connection
+	// RequestTimeout bounds the time from handing a request to the connection,
+	// which may have as much as MaxInFlight bytes to send before it, to the end
+	// of its reply; 0 means no bound. A server that exceeds it has its connection
 	// ended with ErrRequestTimeout: nothing that it says later can be of use.
 	// A caller who only wants to stop waiting gives the call a context.
 	RequestTimeout time.Duration
@@ -119,8 +120,8 @@ type TLSConfig struct {
 	// certificate states it, never that of a bridge in between.
 	ServerName string
 
-	RootCAs     *x509.CertPool // the CAs to trust
-	SystemRoots bool           // trust the system's roots; a browser has none
+	RootCAs     *x509.CertPool // the CAs to trust, and no others
+	SystemRoots bool           // without RootCAs: trust the system's; a browser has none
 
 	// Pins are SHA-256 digests of the server key (SubjectPublicKeyInfo of the
 	// leaf certificate). With a CA both must pass; alone, a pin replaces

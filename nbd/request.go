@@ -103,6 +103,9 @@ func (d *Disk) inFlight(ctx context.Context, spans iter.Seq[span], make func(spa
 		}
 		return err
 	}
+	if ctx.Err() != nil { // below it would be left to chance
+		return context.Cause(ctx)
+	}
 	begun := false // to change the export
 	for s := range spans {
 		r, err := make(s)

@@ -58,12 +58,24 @@ func (d *Disk) spans(off, length, piece int64) iter.Seq[span] {
 		end, block := off+length, int64(d.info.BlockSize.Minimum)
 		for at := off; at < end; {
 			s := nextSpan(at, end, block, piece)
+			s.hi, s.to = d.round(s, end)
 			s.at, at = off, s.to
 			if !yield(s) {
 				return
 			}
 		}
 	}
+}
+
+// round moves the end of a piece that is not the last one back to a multiple of
+// the preferred block size, where one lies inside: the pieces behind it then
+// begin at one.
+func (d *Disk) round(s span, end int64) (hi, to int64) {
+	cut := s.hi - s.hi%int64(max(d.info.BlockSize.Preferred, 1))
+	if !s.whole() || s.hi == end || cut <= s.lo {
+		return s.hi, s.to
+	}
+	return cut, cut
 }
 
 func nextSpan(at, end, block, piece int64) span {

@@ -31,6 +31,9 @@ func TestSplit(t *testing.T) {
 			if !s.whole() && s.hi-s.lo != int64(block) {
 				t.Fatalf("seed %d: more than a block around a part: %+v", seed, s)
 			}
+			if cut := s.hi - s.hi%int64(b.Preferred); s.whole() && s.to != off+length && cut > s.lo && cut != s.hi {
+				t.Fatalf("seed %d: %+v ends between two blocks of the preferred size %d", seed, s, b.Preferred)
+			}
 			at = s.to
 		}
 		if at != off+length {

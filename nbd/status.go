@@ -49,7 +49,7 @@ func (d *Disk) selected(names []string) ([]metaContext, error) {
 		return d.contexts, nil
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w is selected: the export has none, or Config.MetaContexts names none", ErrNoMetaContext)
+		return nil, fmt.Errorf("%w is selected: Config.MetaContexts names none, or the server has refused them (ListMetaContexts tells which there are)", ErrNoMetaContext)
 	}
 	var wanted []metaContext
 	for _, name := range names {
