@@ -282,33 +282,3 @@ func TestOutcomeOfACallInPart(t *testing.T) {
 		})
 	}
 }
-
-// A connection that somebody else closes is no polite end.
-func TestConnectionClosedByOthers(t *testing.T) {
-	inBubble(t, func(t *testing.T, wait func()) {
-		disk, server := stuck(t, true)
-		disk.At(t.Context())
-		server.Close()
-		if err := disk.Wait(); err == nil {
-			t.Error("Wait reports a polite end")
-		}
-	})
-	d := &double{disk: pattern(4096), flags: 5, minimum: 1, maximum: 4096}
-	conn := d.serve(t)
-	disk := openDisk(t, closedByOthers{conn}, plain(), "x")
-	conn.Close()
-	if err := disk.Wait(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Wait: %v", err)
-	}
-}
-
-// closedByOthers fails as a connection of package net does once it is closed.
-type closedByOthers struct{ net.Conn }
-
-func (c closedByOthers) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err != nil {
-		err = net.ErrClosed
-	}
-	return n, err
-}
