@@ -38,7 +38,7 @@ func (f *fairness) lap(target string) int64 {
 func (f *fairness) dial(ctx context.Context, t bridge.Target) (net.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, t.Network, t.Address)
-	if err == nil && t == f.raw {
+	if err == nil && t.Address == f.raw.Address {
 		c = &limitedConn{c, &f.limit}
 	}
 	return c, err

@@ -26,9 +26,11 @@ func (s *session) admit() (refused *verdict) {
 	if refused := h.registry.admit(s, s.limits.Connections); refused != nil {
 		return refused
 	}
-	if err := h.authorize(s.request.WithContext(s.ctx), s.name); err != nil {
+	grant, err := h.authorize(s.request.WithContext(s.ctx), s.name)
+	if err != nil {
 		return &verdict{code: StatusUnauthorised, reason: "not authorised", cause: err}
 	}
+	s.grant = grant
 	target, ok := h.Targets.Target(s.name)
 	if !ok {
 		return &verdict{code: StatusUnknownTarget, reason: "unknown target"}
@@ -36,9 +38,9 @@ func (s *session) admit() (refused *verdict) {
 	return s.connect(target)
 }
 
-func (h *Handler) authorize(r *http.Request, target string) error {
+func (h *Handler) authorize(r *http.Request, target string) (Grant, error) {
 	if h.Authorize == nil {
-		return nil
+		return Grant{}, nil
 	}
 	return h.Authorize(r, target)
 }

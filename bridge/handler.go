@@ -14,7 +14,7 @@ import (
 
 // A Handler answers GET /nbd/{target}, or any other pattern with {target} in
 // it, with a WebSocket to that target. Set the fields before the first request
-// and leave them alone after it.
+// and leave them alone after it; Reload changes them.
 type Handler struct {
 	// Targets is required: what may be connected to.
 	Targets TargetSource
@@ -26,13 +26,18 @@ type Handler struct {
 	// port, exactly.
 	Origins []string
 	// Authorize admits a client to a target, which need not exist; nil admits
-	// everyone. Its error is logged and not sent. The request's context ends
-	// with the session.
-	Authorize func(r *http.Request, target string) error
+	// everyone, as nobody in particular. An error that is ErrForbidden says
+	// that the client is known and this target not for it: it is answered as a
+	// target that does not exist. Any other error is a client that is not
+	// known. Errors are logged and not sent. The request's context ends with
+	// the session.
+	Authorize func(r *http.Request, target string) (Grant, error)
 	// Dial connects to a target; nil uses net.Dialer. Connections must heed
 	// deadlines.
 	Dial   func(context.Context, Target) (net.Conn, error)
 	Limits Limits
+	// CopyOnly never splices: to measure by, and for kernels that get it wrong.
+	CopyOnly bool
 	Log    *slog.Logger // nil is silent
 
 	once    sync.Once

@@ -9,6 +9,27 @@ import (
 type Limits struct {
 	// Connections bounds the sessions at once; default 1000, below 0 none.
 	Connections int
+	// SessionsPerAddress bounds the sessions at once of one IPv4 address or
+	// one /64 network of IPv6; default none.
+	SessionsPerAddress int
+	// SessionsPerPrincipal bounds the sessions at once of one principal;
+	// default none.
+	SessionsPerPrincipal int
+	// Handshakes bounds the clients at once that are not admitted yet, or
+	// refused and not gone; default 200, below 0 none. Beyond it the answer is
+	// 503, without an upgrade.
+	Handshakes int
+	// AddressRate bounds the upgrades per second of one IPv4 address or one
+	// /64 network of IPv6, which may have five seconds' worth at once; default
+	// 20, below 0 none. Beyond it the answer is 429, without an upgrade.
+	AddressRate float64
+	// PrincipalRate does the same for one principal; default none.
+	PrincipalRate float64
+	// Message bounds the bytes of one message from a client; default 64 MiB,
+	// below 0 none. It costs no memory: messages pass through as they come.
+	Message int64
+	// SessionAge ends a session so long after its begin; default never.
+	SessionAge time.Duration
 	// ConnectTimeout bounds the connecting to a target; default 10 s.
 	ConnectTimeout time.Duration
 	// PingInterval is the time between two pings to a client; default 25 s,
@@ -19,6 +40,10 @@ type Limits struct {
 	// byte for so long; default 75 s. It is also what a session may take to
 	// hand over its last bytes once it ends.
 	PeerTimeout time.Duration
+	// StallTimeout ends a session whose target takes none of the bytes that
+	// wait for it for so long; default 15 min. A client that takes nothing is
+	// ended by PeerTimeout.
+	StallTimeout time.Duration
 	// IdleTimeout ends a session without data in either direction, pings
 	// aside; default never.
 	IdleTimeout time.Duration

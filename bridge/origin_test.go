@@ -96,9 +96,9 @@ func TestOrigins(t *testing.T) {
 // and as its origin.
 func TestDNSRebinding(t *testing.T) {
 	s := &spy{}
-	base := serve(t, &bridge.Handler{Targets: s, Dial: s.dial, Authorize: func(*http.Request, string) error {
+	base := serve(t, &bridge.Handler{Targets: s, Dial: s.dial, Authorize: func(*http.Request, string) (bridge.Grant, error) {
 		t.Error("authorisation was asked")
-		return nil
+		return bridge.Grant{}, nil
 	}})
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(base, "http://"))
 	for _, host := range []string{"evil.example", "evil.example:" + port} {

@@ -23,11 +23,11 @@ var lab = bridge.Targets{"lab": {Network: "tcp", Address: "192.0.2.1:10809"}}
 func TestUnauthorised(t *testing.T) {
 	var log logbook
 	s := &spy{}
-	base := serve(t, &bridge.Handler{Targets: s, Dial: s.dial, Log: log.logger(), Authorize: func(r *http.Request, target string) error {
+	base := serve(t, &bridge.Handler{Targets: s, Dial: s.dial, Log: log.logger(), Authorize: func(r *http.Request, target string) (bridge.Grant, error) {
 		if target == "lab" && strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), "good") {
-			return nil
+			return bridge.Grant{}, nil
 		}
-		return errors.New("no such ticket")
+		return bridge.Grant{}, errors.New("no such ticket")
 	}})
 	c, _, err := websocket.Dial(context.Background(), base+"/nbd/lab", &websocket.DialOptions{HTTPClient: client(nil), Subprotocols: []string{"nbd", "good"}})
 	if err != nil {

@@ -21,6 +21,7 @@ type session struct {
 	request *http.Request
 	name    string // the target's
 	limits  Limits
+	grant   Grant
 	begin   time.Time
 
 	client *wire

@@ -2,9 +2,13 @@ package bridge
 
 import "github.com/coder/websocket"
 
-// Subprotocol is the WebSocket subprotocol that a client must offer. It may
-// offer others beside it; this one alone is ever answered.
+// Subprotocol is the WebSocket subprotocol that a client offers. It may offer
+// others beside it, such as a ticket, which are never answered.
 const Subprotocol = "nbd"
+
+// SubprotocolBinary is what other relays' clients offer; Target.Binary admits
+// them. The bytes are the same.
+const SubprotocolBinary = "binary"
 
 // Close codes that tell a client why there is no session, or no more. An HTTP
 // status in place of the upgrade would be invisible to a page's JavaScript, so
@@ -16,7 +20,9 @@ const (
 	StatusForbiddenOrigin   websocket.StatusCode = 4003 // the page's origin may not connect
 	StatusUnknownTarget     websocket.StatusCode = 4004 // no target of that name, or not for this client
 	StatusIdle              websocket.StatusCode = 4008 // Limits.IdleTimeout went by without data
-	StatusLimit             websocket.StatusCode = 4009 // Limits.Connections reached: try later
+	StatusLimit             websocket.StatusCode = 4009 // a limit on sessions reached: try later
+	StatusSessionAge        websocket.StatusCode = 4010 // Limits.SessionAge or Grant.MaxAge is over: connect again
+	StatusEnded             websocket.StatusCode = 4011 // the operator ended the session
 	StatusTargetUnreachable websocket.StatusCode = 4502 // the target can't be connected to
 	StatusDraining          websocket.StatusCode = 4503 // the bridge is shutting down: connect again
 	StatusTargetTimeout     websocket.StatusCode = 4504 // no connection to the target within Limits.ConnectTimeout

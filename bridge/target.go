@@ -6,12 +6,33 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// A Target is the address of a native server.
+// A Target is a native server, and what this bridge demands of its clients.
 type Target struct {
 	Network string // "tcp" or "unix"
 	Address string // host:port, or the path of a socket
+
+	// Origins, if there are any, are the only pages that may connect to this
+	// target. They narrow Handler.Origins and PublicURL, and add nothing.
+	Origins []string
+	// Principals, if there are any, are the only ones that may connect, by
+	// Grant.Principal.
+	Principals []string
+	// BrowsersOnly refuses clients that send no origin. It keeps honest native
+	// tools out and no attacker: only a browser can't forge its origin.
+	BrowsersOnly bool
+	// Binary also admits clients that speak the subprotocol "binary", as
+	// Emscripten's sockets and clients of other relays do.
+	Binary bool
+	// Sessions bounds the sessions at once; 0 is no bound of its own.
+	Sessions int
+	// ConnectTimeout takes the place of Limits.ConnectTimeout; 0 does not.
+	ConnectTimeout time.Duration
+	// ProxyProtocol tells the target the client's address by a PROXY protocol
+	// header, version 2, before everything else.
+	ProxyProtocol bool
 }
 
 // A TargetSource tells what a target's name stands for. It is the only source

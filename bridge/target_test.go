@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestParseTarget(t *testing.T) {
 		"unix:///run/nbd.sock":      {Network: "unix", Address: "/run/nbd.sock"},
 		"unix:///run/my%20nbd.sock": {Network: "unix", Address: "/run/my nbd.sock"},
 	} {
-		if got, err := bridge.ParseTarget(in); err != nil || got != want {
+		if got, err := bridge.ParseTarget(in); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("ParseTarget(%q) = %v, %v; want %v", in, got, err, want)
 		}
 	}

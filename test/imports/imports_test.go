@@ -24,8 +24,11 @@ const ours = "nbdbridge/"
 var rules = map[string]rule{
 	"nbd":           {never: []string{"net/http", "os", "syscall/js"}},
 	"nbd/device":    {may: []string{ours + "nbd", "golang.org/x/sys"}, never: []string{"syscall/js"}},
-	"bridge":        {may: []string{"github.com/coder/websocket", "golang.org/x/sys", "golang.org/x/time/rate", "github.com/prometheus/client_golang"}, never: []string{ours + "nbd", "syscall/js"}},
+	"bridge":        {may: []string{"github.com/coder/websocket", "golang.org/x/sys", "golang.org/x/time/rate", "github.com/prometheus/client_golang", "github.com/pires/go-proxyproto"}, never: []string{ours + "nbd", "syscall/js"}},
 	"bridge/ticket": {may: []string{"github.com/golang-jwt/jwt/v5"}, never: []string{ours + "nbd", "syscall/js"}},
+	"bridge/listen": {may: []string{"github.com/pires/go-proxyproto", "github.com/coreos/go-systemd/v22", "golang.org/x/sys"}, never: []string{ours + "nbd", ours + "bridge/ticket", "syscall/js"}},
+	"bridge/admin":  {may: []string{ours + "bridge", "github.com/prometheus/client_golang"}, never: []string{ours + "nbd", "syscall/js"}},
+	"bridge/config": {may: []string{ours + "bridge", "github.com/goccy/go-yaml"}, never: []string{ours + "nbd", "syscall/js"}},
 	"disk":          {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"disk/fs":       {may: []string{ours + "disk", "github.com/diskfs/go-diskfs/filesystem", "www.velocidex.com/golang/go-ntfs"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"evidence":      {may: []string{"github.com/klauspost/compress/zstd"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
@@ -37,7 +40,8 @@ var rules = map[string]rule{
 	"cmd/bridge": {
 		may: []string{
 			"nbdbridge", "github.com/alecthomas/kong", "github.com/coder/websocket",
-			"github.com/diskfs/go-diskfs", "github.com/gorilla/handlers",
+			"github.com/coreos/go-systemd/v22", "github.com/diskfs/go-diskfs", "github.com/gorilla/handlers",
+			"github.com/prometheus/client_golang",
 		},
 		never: []string{ours + "wasm", ours + "test", ours + "bench", "syscall/js"},
 	},
