@@ -38,7 +38,7 @@ type Handler struct {
 	Limits Limits
 	// CopyOnly never splices: to measure by, and for kernels that get it wrong.
 	CopyOnly bool
-	Log    *slog.Logger // nil is silent
+	Log      *slog.Logger // nil is silent
 
 	once    sync.Once
 	rules   *policy
