@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -56,23 +57,27 @@ func (p places) nearest(key string) (place, bool) {
 
 func (c *Config) checkListen(k *checker) {
 	for i, address := range c.Listen {
-		err := checkAddress(address, "unix:", "systemd:")
+		err := checkAddress(address, "HOST:PORT, unix:/PATH or systemd:NAME", "unix:", "systemd:")
 		k.need(err == nil, fmt.Sprintf("listen[%d]", i), "%v", err)
 	}
 }
 
 // checkAddress judges HOST:PORT, or what begins with one of the prefixes.
-func checkAddress(s string, prefixes ...string) error {
+func checkAddress(s, forms string, prefixes ...string) error {
 	for _, prefix := range prefixes {
 		if rest, ok := strings.CutPrefix(s, prefix); ok {
 			if rest == "" || prefix == "unix:" && rest[0] != '/' {
-				return fmt.Errorf("%q: want unix:/PATH or systemd:NAME", s)
+				return fmt.Errorf("%q: want %s", s, forms)
 			}
 			return nil
 		}
 	}
-	if _, _, err := net.SplitHostPort(s); err != nil {
-		return fmt.Errorf("%w: want HOST:PORT or one of %s", err, strings.Join(prefixes, ", "))
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%w: want %s", err, forms)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q: a port is a number up to 65535; want %s", s, forms)
 	}
 	return nil
 }
@@ -160,7 +165,7 @@ func (c *Config) checkAdmin(k *checker) {
 	a := c.Admin
 	k.need(a.Listen != "" || !a.ProbeTargets && !a.Pprof && a.Hosts == nil, "admin", "needs listen: HOST:PORT or unix:/PATH")
 	if a.Listen != "" {
-		err := checkAddress(a.Listen, "unix:")
+		err := checkAddress(a.Listen, "HOST:PORT or unix:/PATH", "unix:")
 		k.need(err == nil, "admin.listen", "%v", err)
 	}
 	for i, host := range a.Hosts {

@@ -8,7 +8,6 @@
 package config
 
 import (
-	"log/slog"
 	"time"
 
 	"nbdbridge/bridge"
@@ -144,8 +143,8 @@ type Admin struct {
 
 // Log says how the log looks.
 type Log struct {
-	Format Format      `yaml:"format"` // text or json; default text
-	Level  *slog.Level `yaml:"level"`  // debug, info, warn or error; default info
+	Format Format `yaml:"format"` // text or json; default text
+	Level  Level  `yaml:"level"`  // debug, info, warn or error; default info
 }
 
 // Handler is the bridge that the file describes. Authorize and Log are left to

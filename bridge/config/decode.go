@@ -138,6 +138,9 @@ func (d *decoder) fields(path string, n ast.Node, v reflect.Value) {
 			return
 		}
 		d.decode(join(path, name), value, field)
+		if _, nested := value.(ast.MapNode); nested {
+			d.places.at[join(path, name)] = placeOf(key)
+		}
 	})
 }
 

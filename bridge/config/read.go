@@ -9,7 +9,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // MaxFile is how many bytes a file may have.
@@ -26,6 +28,9 @@ type places struct {
 }
 
 func placeOf(n ast.Node) place {
+	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		n = m.Values[0].Key // its own token is the first colon
+	}
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		return place{t.Position.Line, t.Position.Column}
 	}
@@ -73,7 +78,11 @@ func parse(path string, source []byte) (*Config, error) {
 
 // document is the one document of a file; nil if there is nothing in it.
 func (d *decoder) document(source []byte) (ast.Node, error) {
-	file, err := parser.ParseBytes(source, 0, parser.AllowDuplicateMapKey()) // mapping tells of those
+	tokens := lexer.Tokenize(string(source))
+	if t := tooDeep(tokens); t != nil {
+		return nil, d.places.problem(place{t.Position.Line, t.Position.Column}, errors.New("nothing nests as deep as this"))
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // mapping tells of those
 	if err != nil {
 		return nil, d.syntax(err)
 	}
@@ -90,6 +99,31 @@ func (d *decoder) document(source []byte) (ast.Node, error) {
 		return bodies[0], nil
 	}
 	return nil, d.places.problem(placeOf(bodies[1]), errors.New("a second document: the file must be one"))
+}
+
+// maxDepth is deeper than any key. The parser's work and memory grow with the
+// square of the depth.
+const maxDepth = 16
+
+// tooDeep returns the bracket or dash that opens one level too many, if any.
+// Blocks can nest by indentation too, but pay for it with longer lines.
+func tooDeep(tokens token.Tokens) *token.Token {
+	brackets, dashes := 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			brackets++
+		case token.SequenceEndType, token.MappingEndType:
+			brackets--
+		}
+		if dashes++; t.Type != token.SequenceEntryType {
+			dashes = 0
+		}
+		if brackets > maxDepth || dashes > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 // syntax leaves the excerpt out that the library would show.

@@ -1,11 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -209,13 +210,27 @@ func (f *Format) UnmarshalText(text []byte) error {
 	return oneOf(*f, FormatText, FormatJSON)
 }
 
+// Level is the least severe that is logged.
+type Level string
+
+// UnmarshalText reads debug, info, warn or error.
+func (l *Level) UnmarshalText(text []byte) error {
+	*l = Level(text)
+	return oneOf(*l, "debug", "info", "warn", "error")
+}
+
+// Slog is the level that it names; info if none.
+func (l Level) Slog() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l)) // "" leaves it at info
+	return level
+}
+
 func oneOf[T ~string](v T, allowed ...T) error {
-	var words []string
-	for _, a := range allowed {
-		if v == a {
-			return nil
-		}
-		words = append(words, string(a))
+	if slices.Contains(allowed, v) {
+		return nil
 	}
-	return errors.New(strconv.Quote(string(v)) + ": want " + strings.Join(words, " or "))
+	words := texts(allowed)
+	last := len(words) - 1
+	return fmt.Errorf("%q: want %s or %s", v, strings.Join(words[:last], ", "), words[last])
 }
