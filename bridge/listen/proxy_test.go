@@ -185,8 +185,12 @@ func TestHeaderTimeout(t *testing.T) {
 	for _, begin := range []string{"", "P", v2IPv4[:20]} {
 		l := open(t, "127.0.0.1:0", listen.Options{ProxyProtocol: loopback, HeaderTimeout: 20 * time.Millisecond})
 		serve(t, l, echo)
+		start := time.Now()
 		if answer := ask(t, connect(t, l, ""), begin); answer != "" {
 			t.Errorf("after %q: %q", begin, answer)
+		}
+		if took := time.Since(start); took > 4*time.Second { // the default is 5 s
+			t.Errorf("after %q: cut after %s", begin, took)
 		}
 	}
 }
