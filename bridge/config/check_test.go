@@ -94,8 +94,8 @@ func TestProblems(t *testing.T) {
 		{"limits:\n  pingInterval: 80s", []string{"bridge.yaml:1:1: limits: PingInterval (1m20s) must be below PeerTimeout (1m15s): live clients would be cut"}},
 		{"limits: {headerBytes: 10MiB}", []string{"bridge.yaml:1:23: limits.headerBytes: must be from 1KiB to 1MiB"}},
 		{"limits: {headerBytes: 0}", []string{"bridge.yaml:1:23: limits.headerBytes: must be from 1KiB to 1MiB"}},
-		{"admin: {pprof: true}", []string{"bridge.yaml:1:1: admin: needs listen: HOST:PORT or unix:/PATH"}},
-		{"admin: {listen: 'systemd:x'}", []string{`bridge.yaml:1:17: admin.listen: "systemd:x": a port is a number up to 65535; want HOST:PORT or unix:/PATH`}},
+		{"admin: {pprof: true}", []string{"bridge.yaml:1:1: admin: needs listen: HOST:PORT, unix:/PATH or systemd:NAME"}},
+		{"admin: {listen: 'a:x'}", []string{`bridge.yaml:1:17: admin.listen: "a:x": a port is a number up to 65535; want HOST:PORT, unix:/PATH or systemd:NAME`}},
 		{"admin: {listen: '127.0.0.1:1', hosts: ['http://a']}", []string{`bridge.yaml:1:40: admin.hosts[0]: "http://a": want HOST or HOST:PORT`}},
 	} {
 		path := newFile(t, c.file)

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	// Listen are the addresses to serve at: HOST:PORT, unix:/PATH or
 	// systemd:NAME; default 127.0.0.1:8080.
-	Listen []string `yaml:"listen"`
+	Listen []Listener `yaml:"listen"`
 	// PublicURL are the URLs by which clients know the bridge; default http or
 	// https at the loopback names, with the port of each address of Listen.
 	PublicURL []PublicURL `yaml:"publicURL"`
@@ -134,7 +134,7 @@ type Limits struct {
 
 // Admin is the listener for the operator.
 type Admin struct {
-	Listen string `yaml:"listen"` // HOST:PORT or unix:/PATH; default none
+	Listen Listener `yaml:"listen"` // default none
 	// Hosts are answered beside the loopback names: host:port, exactly.
 	Hosts        []string `yaml:"hosts"`
 	ProbeTargets bool     `yaml:"probeTargets"` // /readyz connects to every target

@@ -20,7 +20,7 @@ func TestFull(t *testing.T) {
 	no, yes := false, true
 	local := []config.Peer{{Network: netip.MustParsePrefix("127.0.0.1/32")}, {Unix: true}}
 	want := &config.Config{
-		Listen: []string{"127.0.0.1:8080"}, PublicURL: []config.PublicURL{"https://bridge.example"},
+		Listen: []config.Listener{"127.0.0.1:8080"}, PublicURL: []config.PublicURL{"https://bridge.example"},
 		Origins: []config.Origin{"https://app.example"}, UI: &no, Splice: &yes, SocketMode: 0o660,
 		TLS: config.TLS{Cert: "/etc/bridge/tls.crt", Key: "/etc/bridge/tls.key", ClientCA: "/etc/bridge/clients.pem"},
 		Proxies: config.Proxies{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -108,6 +109,30 @@ func (m *Mode) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q: want permissions in octal, such as 0660", text)
 	}
 	*m = Mode(n)
+	return nil
+}
+
+// A Listener is an address to listen at: package listen.
+type Listener string
+
+// UnmarshalText reads HOST:PORT, unix:/PATH or systemd:NAME.
+func (l *Listener) UnmarshalText(text []byte) error {
+	*l = Listener(text)
+	const forms = "want HOST:PORT, unix:/PATH or systemd:NAME"
+	kind, rest, _ := strings.Cut(string(text), ":")
+	switch {
+	case kind == "unix" && strings.HasPrefix(rest, "/"), kind == "systemd" && rest != "":
+		return nil
+	case kind == "unix" || kind == "systemd":
+		return fmt.Errorf("%q: %s", text, forms)
+	}
+	_, port, err := net.SplitHostPort(string(text))
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, forms)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q: a port is a number up to 65535; %s", text, forms)
+	}
 	return nil
 }
 
