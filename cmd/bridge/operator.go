@@ -39,12 +39,11 @@ func (s *site) operator() (closer, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	s.log.Info("serving the operator", "listen", l.Addr().String())
-	return func() error {
+	return func() {
 		server.Close()
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("the admin listener ended", "error", err)
 		}
-		return nil
 	}, nil
 }
 

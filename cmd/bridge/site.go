@@ -28,6 +28,7 @@ type site struct {
 	level  slog.LevelVar // of log, if that heeds it
 
 	once   ticket.Once // of all configurations, so that a reload forgets no ticket
+	at     []net.Addr  // of the listeners
 	public []string    // PublicURL, if the configuration has none
 	bridge *bridge.Handler
 	keys   closer    // of the tickets that are checked now
@@ -45,7 +46,8 @@ func (s *site) run(ctx context.Context, ready func(base string)) error {
 		return err
 	}
 	defer closeAll(listeners)
-	if err := s.begin(listeners); err != nil {
+	s.at = addresses(listeners)
+	if err := s.begin(); err != nil {
 		return err
 	}
 	defer func() { s.keys.Close() }()
@@ -54,7 +56,7 @@ func (s *site) run(ctx context.Context, ready func(base string)) error {
 		return err
 	}
 	defer operator.Close()
-	for _, text := range warnings(s.config, addresses(listeners)) {
+	for _, text := range warnings(s.config, s.at) {
 		s.log.Warn(text)
 	}
 	ready(s.bridge.PublicURL[0])
@@ -106,8 +108,8 @@ func proxies(from []config.Peer) (p listen.Proxies) {
 }
 
 // begin makes everything of the configuration that a request needs.
-func (s *site) begin(listeners []net.Listener) error {
-	s.public = publicURLs(addresses(listeners), s.config.TLS.Cert != "")
+func (s *site) begin() error {
+	s.public = publicURLs(s.at, s.config.TLS.Cert != "")
 	outer, err := newOuterTLS(s.config, s.log)
 	if err != nil {
 		return err
@@ -211,11 +213,10 @@ type recoveryLog struct{ log *slog.Logger }
 func (r recoveryLog) Println(v ...any) { r.log.Error("panic in a request", "panic", fmt.Sprint(v...)) }
 
 // A closer ends what a configuration has started; nil does nothing.
-type closer func() error
+type closer func()
 
-func (c closer) Close() error {
-	if c == nil {
-		return nil
+func (c closer) Close() {
+	if c != nil {
+		c()
 	}
-	return c()
 }

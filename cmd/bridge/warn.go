@@ -3,6 +3,8 @@ package main
 import (
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"nbdbridge/bridge/config"
 )
@@ -26,10 +28,13 @@ func warnings(c *config.Config, at []net.Addr) (texts []string) {
 			"give auth.tickets, auth.certificates or auth.header")
 		tell(len(c.PublicURL) == 0, "only requests for loopback names are answered: give --public-url with the URL that browsers use")
 	}
-	for key, peers := range map[string][]config.Peer{
-		"proxies.protocol": c.Proxies.Protocol, "proxies.forwarded": c.Proxies.Forwarded, "auth.header.from": c.Auth.Header.From,
+	for _, list := range []struct {
+		key   string
+		peers []config.Peer
+	}{
+		{"proxies.protocol", c.Proxies.Protocol}, {"proxies.forwarded", c.Proxies.Forwarded}, {"auth.header.from", c.Auth.Header.From},
 	} {
-		tell(anyone(peers), key+" holds all addresses: every client may say who it is; name the proxies alone")
+		tell(slices.ContainsFunc(list.peers, config.Peer.Everyone), list.key+" holds all addresses: every client may say who it is; name the proxies alone")
 	}
 	return texts
 }
@@ -40,15 +45,6 @@ func loopback(addr net.Addr) bool {
 	return !ok || tcp.IP.IsLoopback()
 }
 
-func anyone(peers []config.Peer) bool {
-	for _, p := range peers {
-		if p.Everyone() {
-			return true
-		}
-	}
-	return false
-}
-
 // addressOf is where a listener of the configuration will be, without looking
 // names up: a name that is not localhost is taken for another machine's view of
 // this one.
@@ -56,7 +52,7 @@ func addressOf(l config.Listener) net.Addr {
 	host, _, err := net.SplitHostPort(string(l))
 	ip, parsed := netip.ParseAddr(host)
 	switch {
-	case err != nil || l.Unix() || l.Systemd() != "":
+	case err != nil || strings.HasPrefix(string(l), "unix:") || strings.HasPrefix(string(l), "systemd:"):
 		return &net.UnixAddr{Name: string(l)}
 	case host == "localhost":
 		return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
