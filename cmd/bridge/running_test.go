@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -25,13 +26,20 @@ import (
 
 // A running bridge was started by a command line; log is its standard error.
 type running struct {
-	base string
-	log  logBook
-	stop func() int // gives the exit code; may be called again
+	base  string
+	admin string // address of the admin listener, if it is TCP
+	log   logBook
+	stop  func() int // gives the exit code; may be called again
 }
 
 // startServe runs `bridge serve` with arguments in this process.
 func startServe(t *testing.T, args ...string) *running {
+	t.Helper()
+	return startServeWith(t, regexp.MustCompile(`msg=serving url=(\S+)`), args...)
+}
+
+// startServeWith knows how the log tells the URL.
+func startServeWith(t *testing.T, told *regexp.Regexp, args ...string) *running {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -59,21 +67,36 @@ func startServe(t *testing.T, args ...string) *running {
 		return code
 	})
 	t.Cleanup(func() { stop() })
-	line := ""
-	for !strings.Contains(line, "msg=serving url=") {
+	b := &running{log: book, stop: stop}
+	for said := ""; b.base == ""; {
 		select {
-		case line = <-book:
+		case line := <-book:
+			said += line + "\n"
+			if m := told.FindStringSubmatch(line); m != nil {
+				b.base = m[1]
+			}
+			if m := operatorsAddress.FindStringSubmatch(line); m != nil {
+				b.admin = m[1]
+			}
 		case code := <-ended:
 			ended <- code
 			stop()
-			t.Fatalf("it ended with code %d: %s", code, book.rest())
+			t.Fatalf("it ended with code %d: %s", code, said+book.rest())
 		}
 	}
-	return &running{base: regexp.MustCompile(`url=(\S+)`).FindStringSubmatch(line)[1], log: book, stop: stop}
+	return b
 }
+
+var operatorsAddress = regexp.MustCompile(`msg="serving the operator" listen=(\S+)`)
 
 // hangUp tells this process to reload, and awaits what the log says then.
 func (r *running) hangUp(t *testing.T, texts ...string) {
+	t.Helper()
+	r.signal(t)
+	r.log.await(t, texts...)
+}
+
+func (r *running) signal(t *testing.T) {
 	t.Helper()
 	this, err := os.FindProcess(os.Getpid())
 	if err != nil {
@@ -82,7 +105,6 @@ func (r *running) hangUp(t *testing.T, texts ...string) {
 	if err := this.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	r.log.await(t, texts...)
 }
 
 // overwrite changes a file as editors do: the name stands for the old or the
@@ -202,4 +224,17 @@ func (ca *testCA) trust(own ...tls.Certificate) *tls.Config {
 func newConfigFile(t *testing.T, lines ...string) string {
 	t.Helper()
 	return newFile(t, "bridge.yaml", strings.Join(lines, "\n"))
+}
+
+// newTicks paces a condition that is asked for over and over.
+func newTicks(t *testing.T) func() {
+	t.Helper()
+	end, ticker := time.Now().Add(patience), time.NewTicker(10*time.Millisecond)
+	t.Cleanup(ticker.Stop)
+	return func() {
+		t.Helper()
+		if <-ticker.C; time.Now().After(end) {
+			t.Fatal("it never came to be")
+		}
+	}
 }

@@ -136,7 +136,7 @@ func (s *site) handler(c *config.Config) (*bridge.Handler, closer, error) {
 	}
 	var keys closer
 	var err error
-	h.Authorize, keys, err = authorize(c.Auth, &s.once)
+	h.Authorize, keys, err = authorize(c, &s.once)
 	return h, keys, err
 }
 
