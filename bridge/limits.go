@@ -53,6 +53,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Connections, 1000)
 	setDefault(&l.ConnectTimeout, 10*time.Second)
 	setDefault(&l.PeerTimeout, 75*time.Second)
+	setDefault(&l.StallTimeout, 15*time.Minute)
 	setDefault(&l.PingInterval, min(25*time.Second, l.PeerTimeout/3))
 	return l
 }
@@ -68,6 +69,7 @@ func setDefault[T comparable](field *T, value T) {
 func (l Limits) check() error {
 	for name, d := range map[string]time.Duration{
 		"ConnectTimeout": l.ConnectTimeout, "PingInterval": l.PingInterval, "PeerTimeout": l.PeerTimeout,
+		"StallTimeout": l.StallTimeout,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s is %s: it must be above zero", name, d)
@@ -81,7 +83,7 @@ func (l Limits) check() error {
 
 // watch is how often a session is looked at for timeouts.
 func (l Limits) watch() time.Duration {
-	every := l.PeerTimeout
+	every := min(l.PeerTimeout, l.StallTimeout)
 	if l.IdleTimeout > 0 {
 		every = min(every, l.IdleTimeout)
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 // A session is one WebSocket and, once admitted, one connection to a target.
-// Up to three goroutines run under it: copyDown, copyUp and keepalive. Each of
-// them may call end; only run closes, and waits for all of them.
+// Up to two goroutines run under it: copyDown and copyUp, and now and then a
+// beat of its heart. Each of them may call end; only run closes, and waits for
+// all of them.
 type session struct {
 	handler *Handler
 	request *http.Request
@@ -30,9 +31,14 @@ type session struct {
 	ctx    context.Context // done once there is a verdict
 	cancel context.CancelFunc
 
+	heart heart
+
 	up, down   atomic.Int64 // bytes carried
+	spliced    atomic.Int64 // of those down
+	splicing   atomic.Bool  // bytes go down by splice
 	moved      stopwatch    // since data moved
 	forwarding atomic.Bool  // the target is being written to, so the client is not heard
+	forwarded  stopwatch    // since then
 
 	mu      sync.Mutex // guards what follows
 	verdict *verdict
@@ -44,8 +50,9 @@ func newSession(h *Handler, r *http.Request) *session {
 	now, limits := time.Now(), h.Limits.withDefaults()
 	s := &session{
 		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
-		client: newWire(limits.PeerTimeout), moved: stopwatch{start: now},
+		client: newWire(limits.PeerTimeout), moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
+	s.client.broken = s.clientBroke
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -70,12 +77,13 @@ func (s *session) relay() {
 	up.Go(s.guarded(s.copyUp))
 	if s.target != nil {
 		down.Go(s.guarded(s.copyDown))
-		others.Go(s.guarded(s.keepalive))
+		s.keepalive()
 	}
 	<-s.ctx.Done()
 
 	until := time.Now().Add(s.grace())
 	_ = s.client.SetReadDeadline(until)
+	s.heart.stop()
 	s.interrupt()
 	down.Wait()
 	s.sendClose()
@@ -84,6 +92,7 @@ func (s *session) relay() {
 		others.Go(s.guarded(func() { linger(s.target) }))
 	}
 	up.Wait() // the client's own Close
+	s.client.flushers.Wait()
 	linger(s.client.Conn)
 	_ = s.ws.CloseNow() // has no hold on the connection; for the library's own sake
 }
