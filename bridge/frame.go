@@ -54,3 +54,22 @@ func newClose(code websocket.StatusCode, reason string) []byte {
 }
 
 func newPing() []byte { return appendHeader(nil, pingFrame, 0) }
+
+// wholeMessage tells the size of the message that b begins with, if all of it
+// is there in one masked frame.
+func wholeMessage(b []byte) (size int, ok bool) {
+	if len(b) < 2 || b[0] != binaryFrame || b[1] < 0x80 {
+		return 0, false
+	}
+	header := 2 + 4
+	switch size = int(b[1] & 0x7f); size {
+	case 126:
+		if len(b) < 4 {
+			return 0, false
+		}
+		header, size = header+2, int(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		return 0, false // longer than any read-ahead
+	}
+	return size, len(b) >= header+size
+}

@@ -24,29 +24,45 @@ func takeBuffer() *[headroom + bufferSize]byte { return buffers.Get().(*[headroo
 func (s *session) copyUp() {
 	s.ws.SetReadLimit(-1) // messages pass through a buffer, whatever their size
 	for {
-		// A context that can't end costs the library nothing per read;
-		// deadlines and closing the connection end the reads.
-		kind, message, err := s.ws.Reader(context.Background())
-		if err == nil && kind != websocket.MessageBinary {
-			s.end(verdict{code: websocket.StatusUnsupportedData, reason: "binary messages only"})
-		}
-		if err == nil {
-			err = s.copyMessage(message)
-		}
-		if err != nil {
+		if err := s.copyMessages(); err != nil {
 			s.clientEnded(err)
 			return
 		}
 	}
 }
 
-// copyMessage forwards a message as it comes. What Read returns beside an
-// error is dropped: the library has not unmasked it.
-func (s *session) copyMessage(message io.Reader) error {
+// copyMessages forwards one message as it comes, and in one go those that have
+// come behind it already.
+func (s *session) copyMessages() error {
+	message, err := s.nextMessage()
+	if err != nil {
+		return err
+	}
 	buf := takeBuffer()
 	defer buffers.Put(buf)
+	if err := s.copyMessage(message, buf[:]); err != nil {
+		return err
+	}
+	n, err := s.gather(buf[:])
+	s.forward(buf[:n])
+	return err
+}
+
+func (s *session) nextMessage() (io.Reader, error) {
+	// A context that can't end costs the library nothing per read; deadlines
+	// and closing the connection end the reads.
+	kind, message, err := s.ws.Reader(context.Background())
+	if err == nil && kind != websocket.MessageBinary {
+		s.end(verdict{code: websocket.StatusUnsupportedData, reason: "binary messages only"})
+	}
+	return message, err
+}
+
+// copyMessage forwards a message as it comes. What Read returns beside an
+// error is dropped: the library has not unmasked it.
+func (s *session) copyMessage(message io.Reader, buf []byte) error {
 	for {
-		n, err := message.Read(buf[:])
+		n, err := message.Read(buf)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -57,10 +73,32 @@ func (s *session) copyMessage(message io.Reader) error {
 	}
 }
 
+// gather reads whole messages for as long as that takes no waiting.
+func (s *session) gather(buf []byte) (n int, err error) {
+	for {
+		size, ok := s.client.atHand()
+		if !ok || n+size > len(buf) {
+			return n, nil
+		}
+		message, err := s.nextMessage()
+		if err != nil {
+			return n, err
+		}
+		m, err := io.ReadFull(message, buf[n:n+size])
+		n += m
+		if err == nil {
+			_, err = message.Read(make([]byte, 1))
+		}
+		if !errors.Is(err, io.EOF) {
+			return n, err
+		}
+	}
+}
+
 // forward writes to the target. A failure is left for copyDown to find, after
 // the target's last words.
 func (s *session) forward(b []byte) {
-	if s.ended() {
+	if len(b) == 0 || s.ended() {
 		return
 	}
 	s.forwarded.reset()

@@ -21,6 +21,7 @@ import (
 type wire struct {
 	net.Conn
 	socket   *socket       // beneath Conn, to write to; nil if there is none to be had
+	input    *bufio.Reader // that the library reads from
 	patience time.Duration // for the client to take something
 	broken   func(error)   // is told that a queued frame could not be written
 
@@ -56,7 +57,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire.Conn, h.wire.socket = conn, clientSocket(conn)
+	h.wire.Conn, h.wire.socket, h.wire.input = conn, clientSocket(conn), buffers.Reader
 	return h.wire, bufio.NewReadWriter(buffers.Reader, bufio.NewWriterSize(h.wire, 256)), nil
 }
 
@@ -67,6 +68,16 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.heard.reset()
 	}
 	return n, err
+}
+
+// atHand tells whether the next message has come already as one whole frame,
+// and its size in bytes.
+func (w *wire) atHand() (size int, ok bool) {
+	b, err := w.input.Peek(w.input.Buffered())
+	if err != nil {
+		return 0, false
+	}
+	return wholeMessage(b)
 }
 
 // Write takes the library's control frames, and never waits.
