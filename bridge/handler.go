@@ -54,13 +54,13 @@ func (h *Handler) log() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// ServeHTTP relays until either side ends the session.
+// ServeHTTP begins a session and returns; the session lasts until either side
+// ends it. Shutdown waits for it, an http.Server does not.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.checkHost(w, r) || !checkUpgrade(w, r) {
 		return
 	}
 	s := newSession(h, r)
-	defer s.cancel()
 	ws, err := websocket.Accept(&hijacker{w, s.client}, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol},
 		// The library compares the origin with the request's Host, and DNS

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,9 @@ import (
 // all of them.
 type session struct {
 	handler *Handler
-	request *http.Request
+	request *http.Request // until it is admitted or refused
+	remote  string
+	origin  string
 	name    string // the target's
 	limits  Limits
 	grant   Grant
@@ -49,7 +52,8 @@ type session struct {
 func newSession(h *Handler, r *http.Request) *session {
 	now, limits := time.Now(), h.Limits.withDefaults()
 	s := &session{
-		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
+		handler: h, request: r, name: strings.Clone(r.PathValue("target")), limits: limits, begin: now,
+		remote: r.RemoteAddr, origin: strings.Clone(clip(r.Header.Get("Origin"))),
 		client: newWire(limits.PeerTimeout), moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
 	s.client.broken = s.clientBroke
@@ -57,15 +61,24 @@ func newSession(h *Handler, r *http.Request) *session {
 	return s
 }
 
-// run takes a session from its upgrade to the end of its last goroutine.
+// run admits a client, and leaves its session to a goroutine of its own: what
+// net/http and the embedder's handlers hold for a request is worth more than
+// all that an idle session needs.
 func (s *session) run(ws *websocket.Conn) {
 	s.ws = ws
 	s.handler.registry.enter(s)
-	defer s.handler.registry.leave(s)
-	defer s.report()
 	if refused := s.admit(); refused != nil {
 		s.end(*refused)
 	}
+	s.request = nil
+	go s.live()
+}
+
+// live lasts to the end of the session's last goroutine.
+func (s *session) live() {
+	defer s.handler.registry.leave(s)
+	defer s.report()
+	defer s.cancel()
 	s.guarded(s.relay)()
 }
 
@@ -191,8 +204,8 @@ func (s *session) cut() {
 // what can't hold a secret: no query string, no subprotocol.
 func (s *session) report() {
 	attrs := []slog.Attr{
-		slog.String("target", clip(s.name)), slog.String("remote", s.request.RemoteAddr),
-		slog.String("origin", clip(s.request.Header.Get("Origin"))), slog.Duration("duration", time.Since(s.begin)),
+		slog.String("target", clip(s.name)), slog.String("remote", s.remote),
+		slog.String("origin", s.origin), slog.Duration("duration", time.Since(s.begin)),
 		slog.Int64("up", s.up.Load()), slog.Int64("down", s.down.Load()),
 		slog.Int("code", int(s.verdict.code)), slog.String("reason", s.verdict.reason),
 	}
