@@ -11,15 +11,13 @@ import (
 // carryDown carries what the target says until either side ends, by the best
 // way that the two connections allow.
 func (s *session) carryDown() error {
-	target := newSocket(s.target)
 	switch {
-	case target == nil:
-		return s.copyReads()
-	case s.client.socket == nil || s.handler.CopyOnly:
-		return s.copyQueued(target)
+	case s.way() == pathSplice:
+		return newSplicer(s, s.source).run()
+	case s.source != nil:
+		return s.copyQueued(s.source)
 	}
-	s.splicing.Store(true)
-	return newSplicer(s, target).run()
+	return s.copyReads()
 }
 
 // copyQueued is the way to a client whose connection encrypts: nothing is held
@@ -125,7 +123,7 @@ func (d *splicer) sendBatch(queued int) error {
 	if err != nil {
 		pipes.put(d.pipe)
 		d.unable = true
-		d.splicing.Store(false)
+		d.detour()
 		return d.send(min(queued, largestFrame), d.copyStep)
 	}
 	for n > 0 && err == nil {

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -28,6 +27,8 @@ type session struct {
 	grant   Grant
 	begin   time.Time
 
+	admission
+
 	client *wire
 	ws     *websocket.Conn // reads from client
 
@@ -38,7 +39,6 @@ type session struct {
 
 	up, down   atomic.Int64 // bytes carried
 	spliced    atomic.Int64 // of those down
-	splicing   atomic.Bool  // bytes go down by splice
 	moved      stopwatch    // since data moved
 	forwarding atomic.Bool  // the target is being written to, so the client is not heard
 	forwarded  stopwatch    // since then
@@ -46,18 +46,21 @@ type session struct {
 	mu      sync.Mutex // guards what follows
 	verdict *verdict
 	target  net.Conn
+	source  *socket // beneath target; nil if there is none to be had
 	severed bool
 }
 
-func newSession(h *Handler, r *http.Request) *session {
-	now, limits := time.Now(), h.Limits.withDefaults()
+func newSession(h *Handler, setup *setup, r *http.Request) *session {
+	now, limits := time.Now(), setup.limits
 	s := &session{
-		handler: h, request: r, name: strings.Clone(r.PathValue("target")), limits: limits, begin: now,
-		remote: r.RemoteAddr, origin: strings.Clone(clip(r.Header.Get("Origin"))),
-		client: newWire(limits.PeerTimeout), moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
+		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
+		remote: r.RemoteAddr, origin: strings.Clone(r.Header.Get("Origin")),
+		admission: newAdmission(setup, r), client: newWire(limits.PeerTimeout),
+		moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
 	s.client.broken = s.clientBroke
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	// What the server knows of the connection is in the request's context.
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	return s
 }
 
@@ -183,7 +186,11 @@ func sever(c net.Conn) {
 func (s *session) setTarget(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.target = c
+	s.target, s.source = c, newSocket(c)
+	s.path = pathCopy
+	if s.source != nil && s.client.socket != nil && !s.setup.copyOnly {
+		s.path = pathSplice
+	}
 	if s.severed {
 		_ = c.Close()
 	}
@@ -198,28 +205,4 @@ func (s *session) cut() {
 	if s.target != nil {
 		_ = s.target.Close()
 	}
-}
-
-// report writes the one line that a session leaves in the log. It keeps to
-// what can't hold a secret: no query string, no subprotocol.
-func (s *session) report() {
-	attrs := []slog.Attr{
-		slog.String("target", clip(s.name)), slog.String("remote", s.remote),
-		slog.String("origin", s.origin), slog.Duration("duration", time.Since(s.begin)),
-		slog.Int64("up", s.up.Load()), slog.Int64("down", s.down.Load()),
-		slog.Int("code", int(s.verdict.code)), slog.String("reason", s.verdict.reason),
-	}
-	if s.verdict.cause != nil {
-		attrs = append(attrs, slog.String("cause", s.verdict.cause.Error()))
-	}
-	s.handler.log().LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
-}
-
-// clip bounds what a client can put into the log.
-func clip(s string) string {
-	const most = 128
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }
