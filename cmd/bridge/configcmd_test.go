@@ -56,9 +56,11 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("target %s: %q", name, got)
 		}
 	}
-	if _, err := (visitor{}).visit(t, b.base, "a"); err != nil { // stays, and is not waited for
-		t.Error(err)
+	c, err := visitor{}.visit(t, b.base, "a") // stays, and is not waited for
+	if err != nil {
+		t.Fatal(err)
 	}
+	c.CloseRead(t.Context())
 	if code := b.stop(); code != 0 {
 		t.Error(code)
 	}
