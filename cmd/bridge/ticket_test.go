@@ -84,7 +84,7 @@ func TestTicketRefuses(t *testing.T) {
 		"--key " + private + " --target a --ttl 0s":                                "--ttl",
 		"--key " + private + " --target a --ttl -1m":                               "--ttl",
 		"--key " + private + " --target a --ttl 1500ms":                            "whole seconds",
-		"--key " + private + " --target a --ttl 99999h":                          "",
+		"--key " + private + " --target a --ttl 99999h":                            "",
 		"--key " + private + " --target a --max-session-age 1ms":                   "--max-session-age",
 		"--key " + private + " --target a --max-session-age -1h":                   "--max-session-age",
 		"--key " + private + " --target a --max-session-age 99999h":                "max_session_age",
