@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -121,10 +123,15 @@ func holdsToken(t *testing.T, s, file string) bool {
 
 func TestTokenFileRefuses(t *testing.T) {
 	folder := t.TempDir()
+	socket, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
 	for name, c := range map[string]struct{ url, file, want string }{
 		"no file":      {"ws://127.0.0.1/nbd/x", folder + "/nobody", folder + "/nobody"},
 		"a folder":     {"ws://127.0.0.1/nbd/x", folder, "no regular file"},
-		"a pipe":       {"ws://127.0.0.1/nbd/x", newPipe(t), "no regular file"},
+		"a socket":     {"ws://127.0.0.1/nbd/x", socket.Addr().String(), "no regular file"},
 		"nothing":      {"ws://127.0.0.1/nbd/x", newFile(t, "t", ""), "is no JWT"},
 		"no ticket":    {"ws://127.0.0.1/nbd/x", newFile(t, "t", "SECRET\r\nX-Header: SECRET"), "is no JWT"},
 		"two tickets":  {"ws://127.0.0.1/nbd/x", newFile(t, "t", "SECRET.a.b SECRET.a.b"), "is no JWT"},
