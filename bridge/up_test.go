@@ -30,7 +30,7 @@ func TestFramesTogether(t *testing.T) {
 	}, nil)
 	want := "onetwo" + long + "fragment" + "threefour"
 	targets, conns := newTarget(t)
-	base := serve(t, &bridge.Handler{Targets: targets})
+	base := serve(t, &bridge.Handler{Targets: targets, Limits: bridge.Limits{AddressRate: -1}})
 	for cut := 0; cut <= len(together); cut += 1 + cut/40 {
 		r := dialRaw(t, base)
 		target := receive(t, conns)
