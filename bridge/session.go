@@ -37,11 +37,10 @@ type session struct {
 
 	heart heart
 
-	up, down   atomic.Int64 // bytes carried
-	spliced    atomic.Int64 // of those down
-	moved      stopwatch    // since data moved
-	forwarding atomic.Bool  // the target is being written to, so the client is not heard
-	forwarded  stopwatch    // since then
+	volume                 // bytes carried
+	moved      stopwatch   // since data moved
+	forwarding atomic.Bool // the target is being written to, so the client is not heard
+	forwarded  stopwatch   // since then
 
 	mu      sync.Mutex // guards what follows
 	verdict *verdict
@@ -55,7 +54,7 @@ func newSession(h *Handler, setup *setup, r *http.Request) *session {
 	s := &session{
 		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
 		remote: r.RemoteAddr, origin: strings.Clone(r.Header.Get("Origin")),
-		admission: newAdmission(setup, r), client: newWire(limits.PeerTimeout),
+		admission: newAdmission(setup, r), client: newWire(limits.PeerTimeout, &h.metrics),
 		moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
 	s.client.broken = s.clientBroke
@@ -70,17 +69,20 @@ func newSession(h *Handler, setup *setup, r *http.Request) *session {
 func (s *session) run(ws *websocket.Conn) {
 	s.ws = ws
 	s.handler.registry.enter(s)
-	if refused := s.admit(); refused != nil {
+	refused := s.admit()
+	if refused != nil {
 		s.end(*refused)
 	}
 	s.request = nil
-	go s.live()
+	left := s.handler.metrics.follow(s, refused)
+	go s.live(left)
 }
 
-// live lasts to the end of the session's last goroutine.
-func (s *session) live() {
+// live lasts to the end of the session's last goroutine, and tells left.
+func (s *session) live(left func()) {
 	defer s.handler.registry.leave(s)
 	defer s.report()
+	defer left()
 	defer s.cancel()
 	s.guarded(s.relay)()
 }

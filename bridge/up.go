@@ -108,6 +108,7 @@ func (s *session) forward(b []byte) {
 	n, _ := s.target.Write(b)
 	s.client.heard.reset()
 	s.forwarding.Store(false)
+	s.handler.metrics.waited(sideTarget, s.forwarded.elapsed())
 	s.up.Add(int64(n))
 	s.moved.reset()
 }

@@ -24,6 +24,7 @@ type wire struct {
 	input    *bufio.Reader // that the library reads from
 	patience time.Duration // for the client to take something
 	broken   func(error)   // is told that a queued frame could not be written
+	metrics  *metrics
 
 	turn chan struct{} // holds a token while frames are being written
 	shut bool          // no frame may follow: a Close was sent, or part of a frame
@@ -40,8 +41,8 @@ type wire struct {
 // flood of pings gets fewer pongs (RFC 6455, 5.5.3).
 const longestQueue = 1 << 10
 
-func newWire(patience time.Duration) *wire {
-	return &wire{patience: patience, turn: make(chan struct{}, 1), heard: stopwatch{start: time.Now()}}
+func newWire(patience time.Duration, m *metrics) *wire {
+	return &wire{patience: patience, metrics: m, turn: make(chan struct{}, 1), heard: stopwatch{start: time.Now()}}
 }
 
 // hijacker makes the library take the wire in place of the connection.
@@ -190,8 +191,9 @@ func (w *wire) writeSome(p []byte) error {
 		return err
 	}
 	_ = w.Conn.SetWriteDeadline(time.Time{})
-	if time.Since(start) > stalled {
+	if took := time.Since(start); took > stalled {
 		w.heard.reset()
+		w.metrics.waited(sideClient, took)
 	}
 	return nil
 }
