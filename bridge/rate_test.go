@@ -296,6 +296,29 @@ func TestMessageLimit(t *testing.T) {
 	}
 }
 
+// The limit holds for short messages too, of which many come at once.
+func TestMessageLimitAmongMany(t *testing.T) {
+	targets, conns := newTarget(t)
+	r := dialRaw(t, serve(t, &bridge.Handler{Targets: targets, Limits: bridge.Limits{Message: 50}}))
+	target := receive(t, conns)
+	var many []byte
+	for range 100 {
+		many = append(append(many, 0x82, 0x80|50, 0, 0, 0, 0), make([]byte, 50)...)
+	}
+	many = append(append(many, 0x82, 0x80|51, 0, 0, 0, 0), make([]byte, 51)...)
+	if _, err := r.Write(many); err != nil {
+		t.Fatal(err)
+	}
+	head, payload, err := r.next()
+	if err != nil || head != 0x88 || websocket.StatusCode(payload[0])<<8|websocket.StatusCode(payload[1]) != websocket.StatusMessageTooBig {
+		t.Errorf("%x %q, %v; want a close with 1009", head, payload, err)
+	}
+	r.Close()
+	if n, _ := readEnd(target); n != 5000 {
+		t.Errorf("the target got %d bytes, want the 5000 before", n)
+	}
+}
+
 // What was fine when a client came need not be so once its ticket is read.
 func TestLimitsReachedMeanwhile(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
