@@ -67,8 +67,8 @@ func TestSessionAge(t *testing.T) {
 // Without a limit on their age, sessions last.
 func TestNoSessionAge(t *testing.T) {
 	bubble(t, bridge.Limits{}, func(t *testing.T, client *raw, target net.Conn) {
-		time.AfterFunc(1000*time.Hour, func() { target.Close() })
-		wantEndAfter(t, client, websocket.StatusNormalClosure, 1000*time.Hour)
+		time.AfterFunc(50*time.Hour, func() { target.Close() })
+		wantEndAfter(t, client, websocket.StatusNormalClosure, 50*time.Hour)
 	})
 }
 
