@@ -10,6 +10,7 @@ wanted=(
   nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbd-client:nbd-client
   nbdcopy:libnbd-bin nbdsh:python3-libnbd certtool:gnutls-bin
   chromium:chromium firefox-esr:firefox-esr
+  nginx:nginx-light haproxy:haproxy websockify:websockify # bridges and proxies beside ours
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
 )
 PATH=$PATH:/usr/sbin:/sbin

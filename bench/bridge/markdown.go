@@ -1,0 +1,155 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// A column is one figure of a table.
+type column struct {
+	title  string
+	format string
+	values func(contender string) []float64
+}
+
+func (r *results) markdown(w io.Writer) {
+	r.preface(w)
+	r.verdictTable(w)
+	fmt.Fprintf(w, "\n![The figures that matter, as bars](%s)\n", plotName)
+	r.bulkTables(w)
+	r.requestTables(w)
+	r.memoryTables(w)
+}
+
+func (r *results) preface(w io.Writer) {
+	fmt.Fprintf(w, "# The bridge beside others\n\nWritten by `make bench-bridge` on %s; what is changed by hand is lost.\n\n",
+		r.begin.UTC().Format("2006-01-02 15:04 UTC"))
+	for _, line := range r.host {
+		fmt.Fprintf(w, "- %s\n", line)
+	}
+	fmt.Fprintf(w, "- Load average (one minute) %s; the run took %s\n", r.load, r.took)
+	fmt.Fprintf(w, `
+Source, contender and sink are three processes on this machine, over loopback; they share its CPUs, so MiB/s says what the three do together. CPU is the user and system time of the contender's processes alone, from a session that is already open to its last byte; "all three" adds source and sink. MSS 1448 is what Ethernet has: both ends of both connections are held to segments of 1448 bytes (measured: %s). "Native" is loopback's own, 64 KiB.
+
+Figures are medians, with the lowest and the highest in parentheses, of %d rounds (memory: %d); in each, contenders take turns in a new random order, and each starts anew. Ratios are taken within a round first. The bridge and websockify speak WebSocket with the sink; the others carry the same bytes bare. HAProxy has %s and its other settings as they come; the plain TCP proxy is Go's %s between two sockets. "Direct" has nothing between source and sink.
+`, r.segments(), r.plan.rounds, r.plan.memoryRounds, "`option splice-auto`", "`io.Copy`")
+}
+
+// segments are the payloads that sinks sent with the MSS forced.
+func (r *results) segments() string {
+	s := spreadOf(r.values(upEthernet, nameDirect, func(s sample) float64 { return float64(s.Segment) }))
+	return fmt.Sprintf("%.0f", s.median)
+}
+
+func (r *results) verdictTable(w io.Writer) {
+	fmt.Fprint(w, "\n## What the bridge is held to\n\n| the splicing bridge | target | measured | |\n|---|---|---|---|\n")
+	for _, v := range r.verdicts() {
+		word := "met"
+		if !v.met {
+			word = "**not met**"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", v.target, v.bound, show(v.got, v.format), word)
+	}
+}
+
+// show writes a spread; a format is of each of its figures.
+func show(s spread, format string) string {
+	bare, _, _ := strings.Cut(format, " ")
+	return fmt.Sprintf(format+" ("+bare+"–"+bare+")", s.median, s.low, s.high)
+}
+
+func (r *results) table(w io.Writer, title, text string, columns []column) {
+	fmt.Fprintf(w, "\n## %s\n\n%s\n\n|", title, text)
+	for _, c := range columns {
+		fmt.Fprintf(w, " | %s", c.title)
+	}
+	fmt.Fprintf(w, " |\n|---%s|\n", strings.Repeat("|--:", len(columns)))
+	for _, name := range names() {
+		if row, any := cells(name, columns); any {
+			fmt.Fprintf(w, "| %s | %s |\n", name, strings.Join(row, " | "))
+		}
+	}
+}
+
+// cells are a contender's figures; any tells whether there is one.
+func cells(name string, columns []column) (row []string, any bool) {
+	for _, c := range columns {
+		values := c.values(name)
+		if len(values) == 0 {
+			row = append(row, "")
+			continue
+		}
+		any = true
+		row = append(row, show(spreadOf(values), c.format))
+	}
+	return row, any
+}
+
+// plainly is a column of figures as they were measured.
+func (r *results) plainly(title, format, cell string, pick func(sample) float64) column {
+	return column{title, format, func(name string) []float64 { return r.values(cell, name, pick) }}
+}
+
+// paired is a column that compares with another contender, round by round.
+func (r *results) paired(title, format, cell, other string, pick func(sample) float64, combine func(a, b float64) float64) column {
+	return column{title, format, func(name string) []float64 {
+		return pairwise(r.values(cell, name, pick), r.values(cell, other, pick), combine)
+	}}
+}
+
+func (r *results) bulkTables(w io.Writer) {
+	size := r.plan.cells[0].task.Bytes
+	perGiB := func(pick func(sample) float64) func(sample) float64 {
+		return func(s sample) float64 { return pick(s) * gib / float64(size) }
+	}
+	for _, t := range []struct{ cell, title string }{
+		{downEthernet, "Download, MSS 1448"}, {upEthernet, "Upload, MSS 1448"},
+		{downNative, "Download, native MSS"}, {upNative, "Upload, native MSS"},
+	} {
+		text := fmt.Sprintf("%d MiB in one session.", size/mib)
+		if strings.HasPrefix(t.title, "Upload") {
+			text = fmt.Sprintf("%d MiB in one session, in messages of %d KiB. Browsers must mask them, so each byte passes through a bridge's hands.", size/mib, upMessage/kib)
+		}
+		r.table(w, t.title, text, []column{
+			r.plainly("CPU-s/GiB", "%.3f", t.cell, perGiB(cpuOf)),
+			r.paired("of the plain proxy's", "%.2f ×", t.cell, namePlain, cpuOf, ratio),
+			r.plainly("MiB/s", "%.0f", t.cell, rate),
+			r.plainly("CPU-s/GiB, all three", "%.2f", t.cell, perGiB(allCPU)),
+		})
+	}
+}
+
+func (r *results) requestTables(w io.Writer) {
+	for _, t := range []struct{ cell, title string }{
+		{depth1, "Requests of 4 KiB, one at a time"}, {depth16, "Requests of 4 KiB, 16 in flight"},
+	} {
+		r.table(w, t.title, fmt.Sprintf("Requests of %d bytes, replies of %d + %d; MSS 1448. Added is the median latency over direct.", requestSize, replyHeader, replySize-replyHeader), []column{
+			r.plainly("per second", "%.0f", t.cell, iops),
+			r.plainly("p50 µs", "%.0f", t.cell, p50),
+			r.plainly("p99 µs", "%.0f", t.cell, p99),
+			r.paired("added µs", "%.0f", t.cell, nameDirect, p50, difference),
+			r.plainly("CPU µs each", "%.1f", t.cell, perAsk),
+		})
+	}
+}
+
+func (r *results) memoryTables(w io.Writer) {
+	count := func(s sample) float64 { return float64(s.Sessions) }
+	idleColumns := func(cell string) []column {
+		return []column{
+			{"sessions", "%.0f", r.plainly("", "", cell, count).values},
+			r.plainly("RSS KiB each", "%.1f", cell, rss),
+			r.plainly("PSS KiB each", "%.1f", cell, pss),
+		}
+	}
+	text := fmt.Sprintf("Each session has had %d KiB down and %d KiB up, and rests. What the process held after its first session is not counted. ", idleDown/kib, idleUp/kib)
+	r.table(w, "Memory of idle sessions, few", text+"websockify forks for each session: its PSS shares out what the processes have in common, its RSS does not.", idleColumns(idleFew))
+	r.table(w, "Memory of idle sessions, as many as fit", text+fmt.Sprintf("A process here may open %d files; the plain proxy needs six for each session, the others two.", r.limit), idleColumns(idleMany))
+	r.table(w, "Stalled clients", "The source sends all it can to clients that take nothing. RSS is what that adds to the idle session. Beside them, another session downloads.", append(idleColumns(stalledCell),
+		r.plainly("other session MiB/s, before", "%.0f", stalledCell, func(s sample) float64 { return s.Before / mib }),
+		r.plainly("beside them", "%.0f", stalledCell, rate),
+		r.plainly("ratio", "%.2f ×", stalledCell, unharmed)))
+}

@@ -1,0 +1,160 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+// Traffic of each session before it idles, in bytes.
+const (
+	idleDown = 256 << 10
+	idleUp   = 64 << 10
+)
+
+// openers open sessions at the same time.
+const openers = 8
+
+// idle measures the memory of sessions that have had traffic and rest.
+func idle(t task) (sample, error) {
+	if _, err := raiseFiles(); err != nil {
+		return sample{}, err
+	}
+	before, err := baseline(t)
+	if err != nil {
+		return sample{}, err
+	}
+	clients, err := openMany(t)
+	defer closeAll(clients)
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := settle(t.Group)
+	return perSession(before, after, t.Sessions), err
+}
+
+// baseline is the contender's memory after the first session has come and gone.
+func baseline(t task) (memory, error) {
+	c, err := openUsed(t)
+	if err != nil {
+		return memory{}, err
+	}
+	c.conn.Close()
+	return settle(t.Group)
+}
+
+func perSession(before, after memory, n int) sample {
+	return sample{
+		RSS: float64(after.RSS-before.RSS) / float64(n), PSS: float64(after.PSS-before.PSS) / float64(n), Sessions: n,
+	}
+}
+
+// openUsed opens a session and has traffic on it both ways.
+func openUsed(t task) (*client, error) {
+	c, err := connect(t.Endpoint, t.MSS)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(c.down(idleDown), c.up(idleUp)); err != nil {
+		c.conn.Close()
+		return nil, err
+	}
+	c.rest()
+	return c, nil
+}
+
+// openMany returns those that it has opened, also with an error.
+func openMany(t task) ([]*client, error) {
+	var mu sync.Mutex
+	var clients []*client
+	var failed error
+	var group sync.WaitGroup
+	queue := make(chan struct{}, t.Sessions)
+	for range t.Sessions {
+		queue <- struct{}{}
+	}
+	close(queue)
+	for range openers {
+		group.Go(func() {
+			for range queue {
+				c, err := openUsed(t)
+				mu.Lock()
+				if err != nil {
+					failed = err
+					mu.Unlock()
+					return
+				}
+				clients = append(clients, c)
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	return clients, failed
+}
+
+func closeAll(clients []*client) {
+	for _, c := range clients {
+		c.conn.Close()
+	}
+}
+
+// stalled measures what sessions cost whose clients take nothing while the
+// source sends all it can, and what another session gets beside them.
+func stalled(t task) (sample, error) {
+	clients, err := openMany(t)
+	defer closeAll(clients)
+	if err != nil {
+		return sample{}, err
+	}
+	other, err := openUsed(t)
+	if err != nil {
+		return sample{}, err
+	}
+	defer other.conn.Close()
+	free, err := rates(other, t.Bytes)
+	if err != nil {
+		return sample{}, err
+	}
+	before, err := settle(t.Group)
+	if err != nil {
+		return sample{}, err
+	}
+	if err := stall(clients); err != nil {
+		return sample{}, err
+	}
+	after, err := settle(t.Group)
+	if err != nil {
+		return sample{}, err
+	}
+	s := perSession(before, after, t.Sessions)
+	s.Before = free
+	s.Rate, err = rates(other, t.Bytes)
+	return s, err
+}
+
+// stall asks for more than anything holds, and takes none of it.
+func stall(clients []*client) error {
+	for _, c := range clients {
+		if err := c.send(newOrder(orderDown, 1<<40)); err != nil {
+			return err
+		}
+	}
+	time.Sleep(2 * time.Second) // every queue on the way fills up
+	return nil
+}
+
+// rates is the median of a few downloads, in bytes per second.
+func rates(c *client, n int64) (float64, error) {
+	var all []float64
+	for range 5 {
+		start := time.Now()
+		if err := c.down(n); err != nil {
+			return 0, err
+		}
+		all = append(all, float64(n)/time.Since(start).Seconds())
+	}
+	return spreadOf(all).median, nil
+}
