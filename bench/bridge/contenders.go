@@ -35,6 +35,7 @@ const (
 	ourURL       = "ws://%s/nbd/" + targetName + "#nbd"
 	websockURL   = "ws://%s/#binary"
 	fewSessions  = 40    // of a contender with a process for each session
+	fewStalled   = 4     // of the same, which may keep all that the source sends
 	spareFiles   = 200   // that are no session's
 	mostSessions = 9_900 // that 20,000 descriptors hold, at two for each
 	// bridgeSessions is the bridge's own limit, which is not to be met.
@@ -50,12 +51,15 @@ var contenders = []contender{
 	{nameDirect, nil, tcpURL, 2},
 }
 
-// sessions is how many of those wanted this machine holds.
-func (c contender) sessions(wanted, files int) int {
-	if c.files == 0 {
-		return min(wanted, fewSessions)
+// sessions is how many of those wanted by a task this machine holds.
+func (c contender) sessions(t task, files int) int {
+	switch {
+	case c.files > 0:
+		return min(t.Sessions, (files-spareFiles)/c.files)
+	case t.Do == "stalled":
+		return min(t.Sessions, fewStalled)
 	}
-	return min(wanted, (files-spareFiles)/c.files)
+	return min(t.Sessions, fewSessions)
 }
 
 func ourBridge(path string) func(l *lab, listen, target string) ([]string, error) {
@@ -97,14 +101,17 @@ func plainProxy(l *lab, listen, target string) ([]string, error) {
 	return []string{l.self, "proxy", listen, target}, nil
 }
 
-// haproxy runs in the foreground, splicing where HAProxy thinks it pays.
+// haproxy runs in the foreground. It is told to splice, through pipes as large
+// as everyone else's: by "splice-auto" it copied all of this traffic.
 func haproxy(l *lab, listen, target string) ([]string, error) {
 	config, err := l.file("haproxy.cfg", fmt.Sprintf(`global
   maxconn %d
   maxpipes 32
+  tune.pipesize 1048576
 defaults
   mode tcp
-  option splice-auto
+  option splice-request
+  option splice-response
   timeout connect 10s
   timeout client 10m
   timeout server 10m

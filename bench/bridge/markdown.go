@@ -34,7 +34,7 @@ func (r *results) preface(w io.Writer) {
 	fmt.Fprintf(w, `
 Source, contender and sink are three processes on this machine, over loopback; they share its CPUs, so MiB/s says what the three do together. CPU is the user and system time of the contender's processes alone, from a session that is already open to its last byte; "all three" adds source and sink. MSS 1448 is what Ethernet has: both ends of both connections are held to segments of 1448 bytes (measured: %s). "Native" is loopback's own, 64 KiB.
 
-Figures are medians, with the lowest and the highest in parentheses, of %d rounds (memory: %d); in each, contenders take turns in a new random order, and each starts anew. Ratios are taken within a round first. The bridge and websockify speak WebSocket with the sink; the others carry the same bytes bare. HAProxy has %s and its other settings as they come; the plain TCP proxy is Go's %s between two sockets. "Direct" has nothing between source and sink.
+Figures are medians, with the lowest and the highest in parentheses, of %d rounds (memory: %d); in each, contenders take turns in a new random order, and each starts anew. Ratios are taken within a round first. The bridge and websockify speak WebSocket with the sink; the others carry the same bytes bare. HAProxy is told to splice, with pipes of 1 MiB (by %s it copied all of this), its other settings as they come; the plain TCP proxy is Go's %s between two sockets. "Direct" has nothing between source and sink.
 `, r.segments(), r.plan.rounds, r.plan.memoryRounds, "`option splice-auto`", "`io.Copy`")
 }
 
@@ -57,6 +57,9 @@ func (r *results) verdictTable(w io.Writer) {
 
 // show writes a spread; a format is of each of its figures.
 func show(s spread, format string) string {
+	if s.low == s.high {
+		return fmt.Sprintf(format, s.median)
+	}
 	bare, _, _ := strings.Cut(format, " ")
 	return fmt.Sprintf(format+" ("+bare+"–"+bare+")", s.median, s.low, s.high)
 }
@@ -74,16 +77,17 @@ func (r *results) table(w io.Writer, title, text string, columns []column) {
 	}
 }
 
-// cells are a contender's figures; any tells whether there is one.
+// cells are a contender's figures; any tells whether there is one. All zeros
+// are none: what nothing relays costs nothing.
 func cells(name string, columns []column) (row []string, any bool) {
 	for _, c := range columns {
-		values := c.values(name)
-		if len(values) == 0 {
+		s := spreadOf(c.values(name))
+		if s == (spread{}) {
 			row = append(row, "")
 			continue
 		}
 		any = true
-		row = append(row, show(spreadOf(values), c.format))
+		row = append(row, show(s, c.format))
 	}
 	return row, any
 }
@@ -148,7 +152,8 @@ func (r *results) memoryTables(w io.Writer) {
 	text := fmt.Sprintf("Each session has had %d KiB down and %d KiB up, and rests. What the process held after its first session is not counted. ", idleDown/kib, idleUp/kib)
 	r.table(w, "Memory of idle sessions, few", text+"websockify forks for each session: its PSS shares out what the processes have in common, its RSS does not.", idleColumns(idleFew))
 	r.table(w, "Memory of idle sessions, as many as fit", text+fmt.Sprintf("A process here may open %d files; the plain proxy needs six for each session, the others two.", r.limit), idleColumns(idleMany))
-	r.table(w, "Stalled clients", "The source sends all it can to clients that take nothing. RSS is what that adds to the idle session. Beside them, another session downloads.", append(idleColumns(stalledCell),
+	r.table(w, "Stalled clients", fmt.Sprintf("The source has %d MiB for each client, and none of them takes any. RSS is what that adds to the idle session; the kernel's share is of all TCP sockets on the way, the source's and the sink's too. Beside them, another session downloads.", stallBytes/mib), append(idleColumns(stalledCell),
+		r.plainly("kernel KiB each", "%.0f", stalledCell, func(s sample) float64 { return s.Kernel / kib }),
 		r.plainly("other session MiB/s, before", "%.0f", stalledCell, func(s sample) float64 { return s.Before / mib }),
 		r.plainly("beside them", "%.0f", stalledCell, rate),
 		r.plainly("ratio", "%.2f ×", stalledCell, unharmed)))

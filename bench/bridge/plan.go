@@ -90,7 +90,7 @@ func (p plan) round(l *lab, r *results, cells []cell, title string) error {
 				continue
 			}
 			t := cell.task
-			t.Sessions = c.sessions(t.Sessions, l.files)
+			t.Sessions = c.sessions(t, l.files)
 			s, err := l.measure(c, t)
 			if err != nil {
 				return err

@@ -4,11 +4,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,10 +56,14 @@ type memory struct {
 	PSS int64 // and here once in all
 }
 
+// memoryOf a process that ends meanwhile is none.
 func memoryOf(group int) (memory, error) {
 	var sum memory
 	for _, pid := range members(group) {
 		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue
+		}
 		if err != nil {
 			return sum, err
 		}
@@ -72,6 +79,18 @@ func kibibytes(rollup []byte, name string) int64 {
 		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == name {
 			n, _ := strconv.ParseInt(fields[1], 10, 64)
 			return n << 10
+		}
+	}
+	return 0
+}
+
+// tcpMemory is what the kernel holds for all TCP sockets of this machine.
+func tcpMemory() int64 {
+	sockets, _ := os.ReadFile("/proc/net/sockstat")
+	for line := range strings.Lines(string(sockets)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "TCP:" {
+			pages, _ := strconv.ParseInt(fields[len(fields)-1], 10, 64)
+			return pages * int64(os.Getpagesize())
 		}
 	}
 	return 0

@@ -122,6 +122,7 @@ func stalled(t task) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
+	kernel := tcpMemory()
 	if err := stall(clients); err != nil {
 		return sample{}, err
 	}
@@ -130,15 +131,19 @@ func stalled(t task) (sample, error) {
 		return sample{}, err
 	}
 	s := perSession(before, after, t.Sessions)
-	s.Before = free
+	s.Kernel, s.Before = float64(tcpMemory()-kernel)/float64(t.Sessions), free
 	s.Rate, err = rates(other, t.Bytes)
 	return s, err
 }
 
-// stall asks for more than anything holds, and takes none of it.
+// stallBytes is more than all queues on the way hold, and less than would hurt
+// this machine where a contender keeps everything.
+const stallBytes = 128 << 20
+
+// stall asks each session for stallBytes, and takes none of it.
 func stall(clients []*client) error {
 	for _, c := range clients {
-		if err := c.send(newOrder(orderDown, 1<<40)); err != nil {
+		if err := c.send(newOrder(orderDown, stallBytes)); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,7 @@ type sample struct {
 	P50, P99 float64 // latency, seconds
 
 	RSS, PSS float64 // bytes per session, over what the contender held before
+	Kernel   float64 // stalled: the same, of all TCP sockets of the machine
 	Before   float64 // stalled: Rate of another session without them
 	Sessions int
 }

@@ -26,7 +26,6 @@ const (
 	mib            = 1 << 20
 	gib            = 1 << 30
 	leastUnharmed  = 0.9 // throughput of a session beside stalled ones
-	formatOfRatios = "%.2f"
 )
 
 func (r *results) verdicts() []verdict {
