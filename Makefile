@@ -45,7 +45,7 @@ bench: build ## Measure disk.read in Chromium against a raw WebSocket
 
 bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain proxy into bench/RESULTS.md (ARGS=-quick to try)
 	@bash test/setup.sh websockify haproxy
-	$(GO) run ./bench/bridge $(ARGS)
+	PATH=$$PATH:/usr/sbin $(GO) run ./bench/bridge $(ARGS)
 
 size: $(WASM) ## Print the size of the WASM program and hold it to its budget
 	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)

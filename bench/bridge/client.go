@@ -212,7 +212,7 @@ func (c *client) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Down asks for n bytes and takes them.
+// down asks for n bytes and takes them.
 func (c *client) down(n int64) error {
 	if err := c.send(newOrder(orderDown, n)); err != nil {
 		return err

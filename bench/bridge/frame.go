@@ -23,9 +23,6 @@ type header struct {
 	length uint64 // of the payload
 }
 
-// mostHeader is the length of the longest header that a server may send.
-const mostHeader = 10
-
 var errMasked = errors.New("the server's frame is masked")
 
 // parseHeader reads the header at the begin of b and tells its length, which

@@ -71,25 +71,25 @@ func (r *results) table(w io.Writer, title, text string, columns []column) {
 	}
 	fmt.Fprintf(w, " |\n|---%s|\n", strings.Repeat("|--:", len(columns)))
 	for _, name := range names() {
-		if row, any := cells(name, columns); any {
+		if row, some := cells(name, columns); some {
 			fmt.Fprintf(w, "| %s | %s |\n", name, strings.Join(row, " | "))
 		}
 	}
 }
 
-// cells are a contender's figures; any tells whether there is one. All zeros
+// cells are a contender's figures; some tells whether there is one. All zeros
 // are none: what nothing relays costs nothing.
-func cells(name string, columns []column) (row []string, any bool) {
+func cells(name string, columns []column) (row []string, some bool) {
 	for _, c := range columns {
 		s := spreadOf(c.values(name))
 		if s == (spread{}) {
 			row = append(row, "")
 			continue
 		}
-		any = true
+		some = true
 		row = append(row, show(s, c.format))
 	}
-	return row, any
+	return row, some
 }
 
 // plainly is a column of figures as they were measured.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"sync"
 	"time"
 )
 
@@ -66,32 +65,27 @@ func openUsed(t task) (*client, error) {
 }
 
 // openMany returns those that it has opened, also with an error.
-func openMany(t task) ([]*client, error) {
-	var mu sync.Mutex
-	var clients []*client
-	var failed error
-	var group sync.WaitGroup
-	queue := make(chan struct{}, t.Sessions)
+func openMany(t task) (clients []*client, failed error) {
+	type opening struct {
+		client *client
+		err    error
+	}
+	slots, done := make(chan struct{}, openers), make(chan opening, t.Sessions)
 	for range t.Sessions {
-		queue <- struct{}{}
+		slots <- struct{}{}
+		go func() {
+			c, err := openUsed(t)
+			done <- opening{c, err}
+			<-slots
+		}()
 	}
-	close(queue)
-	for range openers {
-		group.Go(func() {
-			for range queue {
-				c, err := openUsed(t)
-				mu.Lock()
-				if err != nil {
-					failed = err
-					mu.Unlock()
-					return
-				}
-				clients = append(clients, c)
-				mu.Unlock()
-			}
-		})
+	for range t.Sessions {
+		if o := <-done; o.err != nil {
+			failed = o.err
+		} else {
+			clients = append(clients, o.client)
+		}
 	}
-	group.Wait()
 	return clients, failed
 }
 

@@ -17,15 +17,15 @@ type verdict struct {
 
 // Bounds of the targets.
 const (
-	mostOfPlain    = 1.25     // CPU per GiB
-	mostOfWebsock  = 0.5      // CPU per GiB
-	leastOfBetter  = 0.9      // throughput, and requests per second
-	mostIdle       = 32 << 10 // bytes of RSS per session
-	mostStalled    = 4 << 10  // bytes: a page per session is what RSS can tell
-	kib            = 1 << 10
-	mib            = 1 << 20
-	gib            = 1 << 30
-	leastUnharmed  = 0.9 // throughput of a session beside stalled ones
+	mostOfPlain   = 1.25     // CPU per GiB
+	mostOfWebsock = 0.5      // CPU per GiB
+	leastOfBetter = 0.9      // throughput, and requests per second
+	mostIdle      = 32 << 10 // bytes of RSS per session
+	mostStalled   = 4 << 10  // bytes: a page per session is what RSS can tell
+	kib           = 1 << 10
+	mib           = 1 << 20
+	gib           = 1 << 30
+	leastUnharmed = 0.9 // throughput of a session beside stalled ones
 )
 
 func (r *results) verdicts() []verdict {
