@@ -35,7 +35,7 @@ const (
 	ourURL       = "ws://%s/nbd/" + targetName + "#nbd"
 	websockURL   = "ws://%s/#binary"
 	fewSessions  = 40    // of a contender with a process for each session
-	fewStalled   = 4     // of the same, which may keep all that the source sends
+	fewStalled   = 8     // of the same: some keep all that the source sends
 	spareFiles   = 200   // that are no session's
 	mostSessions = 9_900 // that 20,000 descriptors hold, at two for each
 	// bridgeSessions is the bridge's own limit, which is not to be met.
