@@ -80,8 +80,8 @@ targets:
     address: tcp://%s
 limits:
   sessions: %d
-  handshakes: -1
-  addressRate: -1
+  handshakes: 0
+  addressRate: 0
 log:
   level: error
 `, listen, splice, targetName, target, bridgeSessions)
