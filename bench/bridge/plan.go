@@ -42,7 +42,7 @@ func planFor(quick bool) plan {
 	if quick {
 		return newPlan(2, 1, 128<<20, 300*time.Millisecond, 50, 500)
 	}
-	return newPlan(7, 3, 1<<30, 1500*time.Millisecond, 300, mostSessions)
+	return newPlan(5, 3, 1<<30, 1500*time.Millisecond, 300, mostSessions)
 }
 
 func newPlan(rounds, memoryRounds int, bytes int64, each time.Duration, few, many int) plan {
