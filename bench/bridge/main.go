@@ -37,10 +37,13 @@ func dispatch(args []string) error {
 	if len(args) > 0 && modes[args[0]] != nil {
 		return modes[args[0]](args[1:])
 	}
-	quick := flag.Bool("quick", false, "a minute of small measurements, to try this program; the results are noise")
+	quick := flag.Bool("quick", false, "a minute or two of small measurements, to try this program; the figures mean nothing")
 	binary := flag.String("bridge", "bin/bridge", "the bridge to measure")
-	out := flag.String("out", "bench", "the folder for RESULTS.md and bridge.svg")
+	out := flag.String("out", "", "the folder for RESULTS.md and bridge.svg (default bench, with -quick bin)")
 	flag.Parse()
+	if *out == "" {
+		*out = map[bool]string{false: "bench", true: "bin"}[*quick]
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, *binary, *out, planFor(*quick))
@@ -56,5 +59,6 @@ func run(ctx context.Context, binary, out string, p plan) error {
 	if err != nil {
 		return err
 	}
+	r.verdictTable(os.Stdout)
 	return r.write(out)
 }

@@ -31,6 +31,13 @@ func (r *results) preface(w io.Writer) {
 		fmt.Fprintf(w, "- %s\n", line)
 	}
 	fmt.Fprintf(w, "- Load average (one minute) %s; the run took %s\n", r.load, r.took)
+	if r.plan.quick {
+		fmt.Fprint(w, "\n**A quick run, to try the program: its figures mean nothing.**\n")
+	}
+	r.method(w)
+}
+
+func (r *results) method(w io.Writer) {
 	fmt.Fprintf(w, `
 Source, contender and sink are three processes on this machine, over loopback; they share its CPUs, so MiB/s says what the three do together. CPU is the user and system time of the contender's processes alone, from a session that is already open to its last byte; "all three" adds source and sink. MSS 1448 is what Ethernet has: both ends of both connections are held to segments of 1448 bytes (measured: %s). "Native" is loopback's own, 64 KiB.
 
@@ -102,59 +109,4 @@ func (r *results) paired(title, format, cell, other string, pick func(sample) fl
 	return column{title, format, func(name string) []float64 {
 		return pairwise(r.values(cell, name, pick), r.values(cell, other, pick), combine)
 	}}
-}
-
-func (r *results) bulkTables(w io.Writer) {
-	size := r.plan.cells[0].task.Bytes
-	perGiB := func(pick func(sample) float64) func(sample) float64 {
-		return func(s sample) float64 { return pick(s) * gib / float64(size) }
-	}
-	for _, t := range []struct{ cell, title string }{
-		{downEthernet, "Download, MSS 1448"}, {upEthernet, "Upload, MSS 1448"},
-		{downNative, "Download, native MSS"}, {upNative, "Upload, native MSS"},
-	} {
-		text := fmt.Sprintf("%d MiB in one session.", size/mib)
-		if strings.HasPrefix(t.title, "Upload") {
-			text = fmt.Sprintf("%d MiB in one session, in messages of %d KiB. Browsers must mask them, so each byte passes through a bridge's hands.", size/mib, upMessage/kib)
-		}
-		r.table(w, t.title, text, []column{
-			r.plainly("CPU-s/GiB", "%.3f", t.cell, perGiB(cpuOf)),
-			r.paired("of the plain proxy's", "%.2f ×", t.cell, namePlain, cpuOf, ratio),
-			r.plainly("MiB/s", "%.0f", t.cell, rate),
-			r.plainly("CPU-s/GiB, all three", "%.2f", t.cell, perGiB(allCPU)),
-		})
-	}
-}
-
-func (r *results) requestTables(w io.Writer) {
-	for _, t := range []struct{ cell, title string }{
-		{depth1, "Requests of 4 KiB, one at a time"}, {depth16, "Requests of 4 KiB, 16 in flight"},
-	} {
-		r.table(w, t.title, fmt.Sprintf("Requests of %d bytes, replies of %d + %d; MSS 1448. Added is the median latency over direct.", requestSize, replyHeader, replySize-replyHeader), []column{
-			r.plainly("per second", "%.0f", t.cell, iops),
-			r.plainly("p50 µs", "%.0f", t.cell, p50),
-			r.plainly("p99 µs", "%.0f", t.cell, p99),
-			r.paired("added µs", "%.0f", t.cell, nameDirect, p50, difference),
-			r.plainly("CPU µs each", "%.1f", t.cell, perAsk),
-		})
-	}
-}
-
-func (r *results) memoryTables(w io.Writer) {
-	count := func(s sample) float64 { return float64(s.Sessions) }
-	idleColumns := func(cell string) []column {
-		return []column{
-			{"sessions", "%.0f", r.plainly("", "", cell, count).values},
-			r.plainly("RSS KiB each", "%.1f", cell, rss),
-			r.plainly("PSS KiB each", "%.1f", cell, pss),
-		}
-	}
-	text := fmt.Sprintf("Each session has had %d KiB down and %d KiB up, and rests. What the process held after its first session is not counted. ", idleDown/kib, idleUp/kib)
-	r.table(w, "Memory of idle sessions, few", text+"websockify forks for each session: its PSS shares out what the processes have in common, its RSS does not.", idleColumns(idleFew))
-	r.table(w, "Memory of idle sessions, as many as fit", text+fmt.Sprintf("A process here may open %d files; the plain proxy needs six for each session, the others two.", r.limit), idleColumns(idleMany))
-	r.table(w, "Stalled clients", fmt.Sprintf("The source has %d MiB for each client, and none of them takes any. RSS is what that adds to the idle session; the kernel's share is of all TCP sockets on the way, the source's and the sink's too. Beside them, another session downloads.", stallBytes/mib), append(idleColumns(stalledCell),
-		r.plainly("kernel KiB each", "%.0f", stalledCell, func(s sample) float64 { return s.Kernel / kib }),
-		r.plainly("other session MiB/s, before", "%.0f", stalledCell, func(s sample) float64 { return s.Before / mib }),
-		r.plainly("beside them", "%.0f", stalledCell, rate),
-		r.plainly("ratio", "%.2f ×", stalledCell, unharmed)))
 }

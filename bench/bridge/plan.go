@@ -19,6 +19,7 @@ type cell struct {
 
 // A plan is how much is measured.
 type plan struct {
+	quick        bool
 	rounds       int // of everything but memory
 	memoryRounds int
 	cells        []cell
@@ -39,10 +40,12 @@ const (
 )
 
 func planFor(quick bool) plan {
-	if quick {
-		return newPlan(2, 1, 128<<20, 300*time.Millisecond, 50, 500)
+	if !quick {
+		return newPlan(5, 3, gib, 1500*time.Millisecond, 300, mostSessions)
 	}
-	return newPlan(5, 3, 1<<30, 1500*time.Millisecond, 300, mostSessions)
+	p := newPlan(2, 1, gib/8, 300*time.Millisecond, 50, 500)
+	p.quick = true
+	return p
 }
 
 func newPlan(rounds, memoryRounds int, bytes int64, each time.Duration, few, many int) plan {

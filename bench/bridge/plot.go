@@ -42,21 +42,22 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 `
 
 func (r *results) panels() []panel {
-	size := float64(r.plan.cells[0].task.Bytes)
-	perGiB := func(s sample) float64 { return s.CPU * gib / size }
-	idle := idleMany
+	cpu := r.perGiB(cpuOf)
 	return []panel{
-		{"Download, MSS 1448: CPU seconds of the contender per GiB", "%.2f", false, r.plainly("", "", downEthernet, perGiB).values},
+		{"Download, MSS 1448: CPU seconds of the contender per GiB", "%.2f", false, r.plainly("", "", downEthernet, cpu).values},
 		{"Download, MSS 1448: MiB/s", "%.0f", false, r.plainly("", "", downEthernet, rate).values},
-		{"Upload, MSS 1448: CPU seconds of the contender per GiB", "%.2f", false, r.plainly("", "", upEthernet, perGiB).values},
+		{"Upload, MSS 1448: CPU seconds of the contender per GiB", "%.2f", false, r.plainly("", "", upEthernet, cpu).values},
 		{"4 KiB requests, 16 in flight: per second", "%.0f", false, r.plainly("", "", depth16, iops).values},
-		{"Idle session after traffic: KiB of PSS (logarithmic)", "%.1f", true, func(name string) []float64 {
-			if values := r.values(idle, name, pss); len(values) > 0 {
-				return values
-			}
-			return r.values(idleFew, name, pss)
-		}},
+		{"Idle session after traffic: KiB of PSS (logarithmic)", "%.1f", true, r.idlePSS},
 	}
+}
+
+// idlePSS is among as many sessions as were measured.
+func (r *results) idlePSS(name string) []float64 {
+	if many := r.values(idleMany, name, pss); len(many) > 0 {
+		return many
+	}
+	return r.values(idleFew, name, pss)
 }
 
 // plot draws bars for medians, and a line from the lowest to the highest.

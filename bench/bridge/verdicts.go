@@ -2,9 +2,7 @@
 
 package main
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // A verdict is a target and what came of it.
 type verdict struct {
@@ -15,6 +13,12 @@ type verdict struct {
 	met    bool
 }
 
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+)
+
 // Bounds of the targets.
 const (
 	mostOfPlain   = 1.25     // CPU per GiB
@@ -22,10 +26,7 @@ const (
 	leastOfBetter = 0.9      // throughput, and requests per second
 	mostIdle      = 32 << 10 // bytes of RSS per session
 	mostStalled   = 4 << 10  // bytes: a page per session is what RSS can tell
-	kib           = 1 << 10
-	mib           = 1 << 20
-	gib           = 1 << 30
-	leastUnharmed = 0.9 // throughput of a session beside stalled ones
+	leastUnharmed = 0.9      // throughput of a session beside stalled ones
 )
 
 func (r *results) verdicts() []verdict {
@@ -43,16 +44,19 @@ func (r *results) verdicts() []verdict {
 }
 
 // Figures of samples.
-func cpuOf(s sample) float64    { return s.CPU }
-func allCPU(s sample) float64   { return s.AllCPU }
-func rate(s sample) float64     { return s.Rate / mib }
-func iops(s sample) float64     { return s.IOPS }
-func p50(s sample) float64      { return s.P50 * 1e6 }
-func p99(s sample) float64      { return s.P99 * 1e6 }
-func rss(s sample) float64      { return s.RSS / kib }
-func pss(s sample) float64      { return s.PSS / kib }
-func perAsk(s sample) float64   { return s.CPU * 1e6 / max(s.Requests, 1) }
-func unharmed(s sample) float64 { return s.Rate / s.Before }
+func cpuOf(s sample) float64      { return s.CPU }
+func allCPU(s sample) float64     { return s.AllCPU }
+func rate(s sample) float64       { return s.Rate / mib } // MiB/s
+func iops(s sample) float64       { return s.IOPS }
+func p50(s sample) float64        { return s.P50 * 1e6 } // µs
+func p99(s sample) float64        { return s.P99 * 1e6 }
+func rss(s sample) float64        { return s.RSS / kib } // KiB
+func pss(s sample) float64        { return s.PSS / kib }
+func kernel(s sample) float64     { return s.Kernel / kib }
+func sessions(s sample) float64   { return float64(s.Sessions) }
+func rateBefore(s sample) float64 { return s.Before / mib }
+func unharmed(s sample) float64   { return s.Rate / s.Before }
+func perRequest(s sample) float64 { return s.CPU * 1e6 / max(s.Requests, 1) } // µs
 
 // against compares the splicing bridge with another, round by round.
 func (r *results) against(cell string, pick func(sample) float64) func(other string) []float64 {
