@@ -62,7 +62,7 @@ func newPlan(rounds, memoryRounds int, bytes int64, each time.Duration, few, man
 		memory: []cell{
 			{idleFew, task{Do: "idle", MSS: ethernetMSS, Sessions: few}},
 			{idleMany, task{Do: "idle", MSS: ethernetMSS, Sessions: many}},
-			{stalledCell, task{Do: "stalled", MSS: ethernetMSS, Sessions: few / 2, Bytes: bytes / 8}},
+			{stalledCell, task{Do: "stalled", MSS: ethernetMSS, Sessions: stalledSessions(), Bytes: bytes / 8}},
 		},
 	}
 }

@@ -96,6 +96,15 @@ func tcpMemory() int64 {
 	return 0
 }
 
+// tcpEase is how much the kernel may hold for all TCP sockets before it presses
+// them for memory, which would slow down all of this machine.
+func tcpEase() int64 {
+	limits, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_mem")
+	var pages int64
+	_, _ = fmt.Sscan(string(limits), &pages)
+	return pages * int64(os.Getpagesize())
+}
+
 // settle waits until a group's memory stays what it is for a second and a
 // half, at most ten.
 func settle(group int) (memory, error) {
