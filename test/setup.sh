@@ -10,6 +10,7 @@ wanted=(
   nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbd-client:nbd-client
   nbdcopy:libnbd-bin nbdsh:python3-libnbd certtool:gnutls-bin
   chromium:chromium firefox-esr:firefox-esr
+  nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
 )
 PATH=$PATH:/usr/sbin:/sbin
@@ -30,7 +31,15 @@ install_packages() {
   apt_install "${missing[@]}" 2>/dev/null || { apt-get update -qq && apt_install "${missing[@]}"; }
 }
 
-apt_install() { apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+# Some packages bring a daemon. policy-rc.d is how Debian is told not to start
+# it; a machine that has one keeps its own.
+apt_install() {
+  local policy=/usr/sbin/policy-rc.d ours= code=0
+  [ -e $policy ] || { ours=yes && printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy; }
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null || code=$?
+  [ -z "$ours" ] || rm -f $policy
+  return $code
+}
 
 # A second qemu, of the distribution's backports: the only peer with extended
 # headers. It is unpacked beside the first one, which stays as it is.
