@@ -1,7 +1,5 @@
 package bridge
 
 import ( // until they are used
-	_ "github.com/pires/go-proxyproto"
 	_ "golang.org/x/sys/unix"
-	_ "golang.org/x/time/rate"
 )

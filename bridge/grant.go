@@ -8,10 +8,12 @@ import (
 // A Grant says as whom a client was admitted.
 type Grant struct {
 	// Principal names the client, in the log, in Target.Principals and for
-	// the limits that count by principal; "" is nobody in particular.
+	// the limits that count by principal; "" is nobody in particular, whom no
+	// such limit counts.
 	Principal string
-	// MaxAge ends the session so long after its begin, if Limits.SessionAge
-	// does not do so before; 0 leaves it to that.
+	// MaxAge ends the session so long after its begin with StatusSessionAge, if
+	// Limits.SessionAge does not do so before; 0 leaves it to that, and below 0
+	// it is over at once.
 	MaxAge time.Duration
 }
 

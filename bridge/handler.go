@@ -3,11 +3,16 @@ package bridge
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -41,10 +46,13 @@ type Handler struct {
 	Log      *slog.Logger // nil is silent
 
 	once    sync.Once
-	rules   *policy
-	invalid error
+	current atomic.Pointer[setup]
+	invalid error // why there is no current setup
 
-	registry registry
+	registry   registry
+	addresses  buckets[netip.Prefix]
+	principals buckets[string]
+	refusals   throttle
 }
 
 func (h *Handler) log() *slog.Logger {
@@ -56,13 +64,14 @@ func (h *Handler) log() *slog.Logger {
 
 // ServeHTTP relays until either side ends the session.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.checkHost(w, r) || !checkUpgrade(w, r) {
+	setup := h.checkHost(w, r)
+	if setup == nil || !checkUpgrade(w, r) || !h.checkLoad(w, r, setup.limits) {
 		return
 	}
-	s := newSession(h, r)
+	s := newSession(h, setup, r)
 	defer s.cancel()
 	ws, err := websocket.Accept(&hijacker{w, s.client}, r, &websocket.AcceptOptions{
-		Subprotocols: []string{Subprotocol},
+		Subprotocols: []string{s.subprotocol},
 		// The library compares the origin with the request's Host, and DNS
 		// rebinding makes the two equal. We have judged the Host, and judge
 		// the origin before anything is looked up or dialled.
@@ -70,14 +79,47 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		CompressionMode:    websocket.CompressionDisabled, // ciphertext does not shrink
 	})
 	if err != nil { // Accept has answered
-		h.log().Warn("no upgrade", "remote", r.RemoteAddr, "error", err)
+		h.registry.forget()
+		h.reportRefusal(refusal{remote: r.RemoteAddr, reason: "no upgrade", cause: err})
 		return
 	}
 	s.run(ws)
 }
 
+// Guard refuses every request whose Host is not one of PublicURL's, on every
+// route of next, with 421 Misdirected Request.
+func (h *Handler) Guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.checkHost(w, r) != nil {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// checkHost returns the setup that a request is to be judged by, or nil if it
+// has answered.
+func (h *Handler) checkHost(w http.ResponseWriter, r *http.Request) *setup {
+	setup, err := h.setup()
+	if err != nil {
+		h.log().Error("the bridge is misconfigured", "error", err)
+		http.Error(w, "The bridge is misconfigured; its log says how.", http.StatusInternalServerError)
+		return nil
+	}
+	if !setup.policy.allowsHost(r.Host) {
+		http.Error(w, "This bridge does not answer to the host name of this request. "+
+			"If the name is right, its operator must set it with --public-url.", http.StatusMisdirectedRequest)
+		return nil
+	}
+	return setup
+}
+
 // checkUpgrade answers in words what is no WebSocket for us.
 func checkUpgrade(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		http.Error(w, "A WebSocket begins with GET.", http.StatusMethodNotAllowed)
+		return false
+	}
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Upgrade", "websocket")
@@ -85,11 +127,51 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) bool {
 			"connect to it with a WebSocket that offers the subprotocol \""+Subprotocol+"\".", http.StatusUpgradeRequired)
 		return false
 	}
-	if !slices.Contains(offered(r), Subprotocol) {
+	if chosen(r) == "" {
 		http.Error(w, "The WebSocket must offer the subprotocol \""+Subprotocol+"\".", http.StatusBadRequest)
 		return false
 	}
 	return true
+}
+
+// checkLoad refuses what would cost too much, while it has cost next to
+// nothing. Whoever it lets in must be taken out of the registry again.
+func (h *Handler) checkLoad(w http.ResponseWriter, r *http.Request, limits Limits) bool {
+	if wait, ok := h.addressRate(r.RemoteAddr, limits); !ok {
+		h.refuseLoad(w, r, http.StatusTooManyRequests, wait, "too many upgrades from this address")
+		return false
+	}
+	if !h.registry.knock(limits.Handshakes) {
+		h.refuseLoad(w, r, http.StatusServiceUnavailable, time.Second, "too many clients wait to be admitted")
+		return false
+	}
+	return true
+}
+
+func (h *Handler) addressRate(remote string, limits Limits) (wait time.Duration, ok bool) {
+	address := addressOf(remote)
+	if !address.IsValid() {
+		return 0, true
+	}
+	return h.addresses.allow(address, limits.AddressRate)
+}
+
+func (h *Handler) refuseLoad(w http.ResponseWriter, r *http.Request, status int, wait time.Duration, reason string) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(wait, time.Second).Seconds()))))
+	http.Error(w, "Try again later: "+reason+".", status)
+	h.reportRefusal(refusal{remote: r.RemoteAddr, code: status, reason: reason})
+}
+
+// chosen is the subprotocol that a client gets, "" for none. Whether its target
+// takes that is found out later: the upgrade tells nothing about targets.
+func chosen(r *http.Request) string {
+	names := offered(r)
+	for _, name := range []string{Subprotocol, SubprotocolBinary} {
+		if slices.Contains(names, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // offered lists the subprotocols of an upgrade.

@@ -1,9 +1,7 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -34,15 +32,21 @@ func newPolicy(public, further []string) (*policy, error) {
 		}
 		p.public = append(p.public, o)
 	}
-	p.origins = slices.Clone(p.public)
-	for _, s := range further {
+	others, err := parseOrigins(further)
+	p.origins = slices.Concat(p.public, others)
+	return p, err
+}
+
+func parseOrigins(list []string) ([]origin, error) {
+	var origins []origin
+	for _, s := range list {
 		o, err := parseOrigin(s)
 		if err != nil {
 			return nil, fmt.Errorf("origin %w", err)
 		}
-		p.origins = append(p.origins, o)
+		origins = append(origins, o)
 	}
-	return p, nil
+	return origins, nil
 }
 
 // parseOrigin reads scheme://host[:port] and nothing else.
@@ -94,62 +98,18 @@ func (p *policy) allowsHost(host string) bool {
 }
 
 // allowsOrigin judges the Origin headers of an upgrade. None at all is a
-// native client: browsers always send one, and no page can leave it out.
+// native client: browsers always send one, and no page can leave it out. A
+// native client can also send whatever it likes: where nothing authenticates
+// clients, it gets in by the origin of a page that may.
 func (p *policy) allowsOrigin(headers []string) bool {
-	if len(headers) == 0 {
-		return true
+	return len(headers) == 0 || isAmong(p.origins, headers)
+}
+
+// isAmong judges Origin headers by a list.
+func isAmong(origins []origin, headers []string) bool {
+	if len(headers) != 1 {
+		return false
 	}
 	o, err := parseOrigin(headers[0])
-	return err == nil && len(headers) == 1 && slices.Contains(p.origins, o)
-}
-
-// Guard refuses every request whose Host is not one of PublicURL's, on every
-// route of next, with 421 Misdirected Request.
-func (h *Handler) Guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.checkHost(w, r) {
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-func (h *Handler) checkHost(w http.ResponseWriter, r *http.Request) bool {
-	p, err := h.policy()
-	if err != nil {
-		h.log().Error("the bridge is misconfigured", "error", err)
-		http.Error(w, "The bridge is misconfigured; its log says how.", http.StatusInternalServerError)
-		return false
-	}
-	if !p.allowsHost(r.Host) {
-		http.Error(w, "This bridge does not answer to the host name of this request. "+
-			"If the name is right, its operator must set it with --public-url.", http.StatusMisdirectedRequest)
-		return false
-	}
-	return true
-}
-
-// Validate reports what can't be meant: no targets or public URL, a public URL
-// or an origin that is none, limits that contradict each other. A Handler that
-// does not pass answers 500 to everything.
-func (h *Handler) Validate() error {
-	_, err := h.policy()
-	return err
-}
-
-func (h *Handler) policy() (*policy, error) {
-	h.once.Do(func() { h.rules, h.invalid = h.compile() })
-	return h.rules, h.invalid
-}
-
-func (h *Handler) compile() (*policy, error) {
-	if h.Targets == nil {
-		return nil, errors.New("no targets: there is nothing to connect to")
-	}
-	if len(h.PublicURL) == 0 {
-		return nil, errors.New("no public URL: no request could be answered")
-	}
-	if err := h.Limits.withDefaults().check(); err != nil {
-		return nil, err
-	}
-	return newPolicy(h.PublicURL, h.Origins)
+	return err == nil && slices.Contains(origins, o)
 }

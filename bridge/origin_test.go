@@ -211,7 +211,7 @@ func TestSubprotocols(t *testing.T) {
 		offer []string
 		ok    bool
 	}{
-		{nil, false}, {[]string{"binary"}, false}, {[]string{"NBD"}, false}, {[]string{"nbd.v2"}, false},
+		{nil, false}, {[]string{"Binary"}, false}, {[]string{"NBD"}, false}, {[]string{"nbd.v2"}, false},
 		{[]string{"nbd"}, true}, {[]string{"nbd.token.secret", "nbd"}, true}, {[]string{"nbd", "nbd.token.secret"}, true},
 	} {
 		c, answer, err := websocket.Dial(context.Background(), base+"/nbd/lab", &websocket.DialOptions{HTTPClient: client(nil), Subprotocols: test.offer})

@@ -110,7 +110,7 @@ func TestPanicInSession(t *testing.T) {
 
 func TestConnectionLimit(t *testing.T) {
 	targets, conns := newTarget(t)
-	base := serve(t, &bridge.Handler{Targets: targets, Limits: bridge.Limits{Connections: 2}})
+	base := serve(t, &bridge.Handler{Targets: targets, Limits: bridge.Limits{Connections: 2, AddressRate: -1}})
 	first, _ := dial(t, base, "lab"), dial(t, base, "lab")
 	for range 2 {
 		target := receive(t, conns)
@@ -213,7 +213,8 @@ func TestShutdownWhileDialling(t *testing.T) {
 	}
 }
 
-// One line for a session, and nothing in it that may be secret.
+// One line for a session's begin and one for its end, and nothing in them that
+// may be secret.
 func TestLog(t *testing.T) {
 	var log logbook
 	targets, conns := newTarget(t)
@@ -231,14 +232,21 @@ func TestLog(t *testing.T) {
 	_, _ = target.Read(make([]byte, 3))
 	target.Close()
 	wantClose(t, c, websocket.StatusNormalClosure)
-	waitFor(t, func() bool { return log.String() != "" })
-	line := log.String()
-	for _, want := range []string{"target=lab", "remote=127.0.0.1:", "origin=" + base, "duration=", "up=3", "down=5", "code=1000", `reason="target closed`} {
-		if !strings.Contains(line, want) {
-			t.Errorf("no %s in %s", want, line)
-		}
+	waitFor(t, func() bool { return strings.Contains(log.String(), "session ended") })
+	begin, end, _ := strings.Cut(log.String(), "\n")
+	wantWords(t, begin, `msg="session began"`, "id=1", "target=lab", "remote=127.0.0.1:", "origin="+base, "principal=", "subprotocol=nbd")
+	wantWords(t, end, `msg="session ended"`, "id=1", "target=lab", "remote=127.0.0.1:", "origin="+base, "principal=", "duration=",
+		"up=3", "down=5", "path=", "code=1000", `reason="target closed`)
+	if strings.Contains(log.String(), "SECRET") || strings.Count(end, "\n") != 1 {
+		t.Errorf("log: %s", log.String())
 	}
-	if strings.Contains(line, "SECRET") || strings.Count(line, "\n") != 1 {
-		t.Errorf("log: %s", line)
+}
+
+func wantWords(t *testing.T, line string, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !strings.Contains(line, word) {
+			t.Errorf("no %s in %s", word, line)
+		}
 	}
 }

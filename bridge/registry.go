@@ -1,7 +1,9 @@
 package bridge
 
 import (
-	"context"
+	"cmp"
+	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -9,10 +11,51 @@ import (
 // once it is a WebSocket. The zero value is ready.
 type registry struct {
 	mu       sync.Mutex
-	present  map[*session]bool // true once admitted: the refused don't count
-	admitted int
+	last     uint64 // the ID that was given last
+	present  map[uint64]*session
+	waiting  int // clients that are not admitted, from before their upgrade
 	draining bool
-	empty    chan struct{} // closed once draining and nobody is present
+
+	// The admitted sessions.
+	total      int
+	addresses  tally[netip.Prefix]
+	principals tally[string]
+	targets    tally[string]
+}
+
+// A tally counts sessions by something. It has no entry for those that have
+// none.
+type tally[K comparable] map[K]int
+
+func (t *tally[K]) add(key K, n int) {
+	if *t == nil {
+		*t = tally[K]{}
+	}
+	if (*t)[key] += n; (*t)[key] == 0 {
+		delete(*t, key)
+	}
+}
+
+// reached tells whether a limit leaves no room for one more. There is none at
+// or below 0.
+func reached(n, limit int) bool { return limit > 0 && n >= limit }
+
+// knock counts a client before its upgrade, unless too many wait already.
+func (g *registry) knock(limit int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if reached(g.waiting, limit) {
+		return false
+	}
+	g.waiting++
+	return true
+}
+
+// forget is for a client whose upgrade failed.
+func (g *registry) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting--
 }
 
 // enter takes a session in, so that Shutdown finds it.
@@ -20,79 +63,105 @@ func (g *registry) enter(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.present == nil {
-		g.present = map[*session]bool{}
+		g.present = map[uint64]*session{}
 	}
-	g.present[s] = false
+	g.last++
+	s.id = g.last
+	g.present[s.id] = s
 }
 
-// admit counts a session unless the bridge drains or is full.
-func (g *registry) admit(s *session, limit int) *verdict {
+// room tells what would refuse a session whoever it belongs to.
+func (g *registry) room(s *session) *verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.draining {
+	return g.refuses(s)
+}
+
+func (g *registry) refuses(s *session) *verdict {
+	switch {
+	case g.draining:
 		return &draining
+	case s.address.IsValid() && reached(g.addresses[s.address], s.limits.SessionsPerAddress):
+		return limitReached("too many sessions from this address; end one first")
+	case reached(g.total, s.limits.Connections):
+		return limitReached("too many sessions; try again later")
 	}
-	if limit > 0 && g.admitted >= limit {
-		return &verdict{code: StatusLimit, reason: "too many sessions; try again later"}
-	}
-	g.present[s] = true
-	g.admitted++
 	return nil
 }
 
 var draining = verdict{code: StatusDraining, reason: "the bridge is shutting down"}
 
-func (g *registry) leave(s *session) {
+func limitReached(reason string) *verdict { return &verdict{code: StatusLimit, reason: reason} }
+
+// admit counts a session, unless the bridge drains or there is no room.
+func (g *registry) admit(s *session, ofTarget int) *verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.present[s] {
-		g.admitted--
+	if refused := g.refuses(s); refused != nil {
+		return refused
 	}
-	delete(g.present, s)
-	g.checkEmpty()
+	principal := s.grant.Principal
+	if principal != "" && reached(g.principals[principal], s.limits.SessionsPerPrincipal) {
+		return limitReached("too many sessions of this principal; end one first")
+	}
+	if reached(g.targets[s.name], ofTarget) {
+		return limitReached("too many sessions of this target; try again later")
+	}
+	s.admitted = true
+	g.waiting--
+	g.count(s, 1)
+	return nil
 }
 
-// drain refuses newcomers from now on, and returns who is there.
-func (g *registry) drain() (present []*session, empty <-chan struct{}) {
+func (g *registry) count(s *session, n int) {
+	g.total += n
+	g.addresses.add(s.address, n)
+	g.principals.add(s.grant.Principal, n)
+	g.targets.add(s.name, n)
+}
+
+func (g *registry) leave(s *session) {
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.admitted {
+		g.count(s, -1)
+	} else {
+		g.waiting--
+	}
+	delete(g.present, s.id)
+	close(s.done)
+}
+
+// find returns the admitted session of an ID, or nil.
+func (g *registry) find(id uint64) *session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.present[id]; s != nil && s.admitted {
+		return s
+	}
+	return nil
+}
+
+// list returns the sessions under way, oldest first: the admitted ones, or all.
+func (g *registry) list(all bool) []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []*session
+	for _, s := range g.present {
+		if all || s.admitted {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// drain refuses newcomers from now on.
+func (g *registry) drain() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.draining = true
-	if g.empty == nil {
-		g.empty = make(chan struct{})
-	}
-	g.checkEmpty()
-	for s := range g.present {
-		present = append(present, s)
-	}
-	return present, g.empty
-}
-
-func (g *registry) checkEmpty() {
-	if !g.draining || len(g.present) > 0 {
-		return
-	}
-	select {
-	case <-g.empty:
-	default:
-		close(g.empty)
-	}
-}
-
-// Shutdown refuses new sessions, closes those under way with StatusDraining
-// and waits for their ends. If ctx ends first it cuts what is left and returns
-// the cause. It may be called again.
-func (h *Handler) Shutdown(ctx context.Context) error {
-	present, empty := h.registry.drain()
-	for _, s := range present {
-		s.end(draining)
-	}
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-	}
-	for _, s := range present {
-		s.cut()
-	}
-	return context.Cause(ctx)
 }

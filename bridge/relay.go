@@ -83,7 +83,7 @@ func (s *session) copyUp() {
 // copyMessage forwards a message as it comes. What Read returns beside an
 // error is dropped: the library has not unmasked it.
 func (s *session) copyMessage(message io.Reader, buf []byte) error {
-	for {
+	for size := int64(0); ; {
 		n, err := message.Read(buf)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -91,6 +91,8 @@ func (s *session) copyMessage(message io.Reader, buf []byte) error {
 		if err != nil {
 			return err
 		}
+		size += int64(n)
+		s.weigh(size)
 		s.forward(buf[:n])
 	}
 }

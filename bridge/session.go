@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -24,6 +23,8 @@ type session struct {
 	grant   Grant
 	begin   time.Time
 
+	admission
+
 	client *wire
 	ws     *websocket.Conn // reads from client
 
@@ -40,13 +41,15 @@ type session struct {
 	severed bool
 }
 
-func newSession(h *Handler, r *http.Request) *session {
-	now, limits := time.Now(), h.Limits.withDefaults()
+func newSession(h *Handler, setup *setup, r *http.Request) *session {
+	now, limits := time.Now(), setup.limits
 	s := &session{
 		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
-		client: newWire(limits.PeerTimeout), moved: stopwatch{start: now},
+		admission: newAdmission(setup, r),
+		client:    newWire(limits.PeerTimeout), moved: stopwatch{start: now},
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	// What the server knows of the connection is in the request's context.
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	return s
 }
 
@@ -176,28 +179,4 @@ func (s *session) cut() {
 	if s.target != nil {
 		_ = s.target.Close()
 	}
-}
-
-// report writes the one line that a session leaves in the log. It keeps to
-// what can't hold a secret: no query string, no subprotocol.
-func (s *session) report() {
-	attrs := []slog.Attr{
-		slog.String("target", clip(s.name)), slog.String("remote", s.request.RemoteAddr),
-		slog.String("origin", clip(s.request.Header.Get("Origin"))), slog.Duration("duration", time.Since(s.begin)),
-		slog.Int64("up", s.up.Load()), slog.Int64("down", s.down.Load()),
-		slog.Int("code", int(s.verdict.code)), slog.String("reason", s.verdict.reason),
-	}
-	if s.verdict.cause != nil {
-		attrs = append(attrs, slog.String("cause", s.verdict.cause.Error()))
-	}
-	s.handler.log().LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
-}
-
-// clip bounds what a client can put into the log.
-func clip(s string) string {
-	const most = 128
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }

@@ -1,9 +1,12 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +26,7 @@ type Target struct {
 	// BrowsersOnly refuses clients that send no origin. It keeps honest native
 	// tools out and no attacker: only a browser can't forge its origin.
 	BrowsersOnly bool
-	// Binary also admits clients that speak the subprotocol "binary", as
+	// Binary also admits clients that offer the subprotocol "binary", as
 	// Emscripten's sockets and clients of other relays do.
 	Binary bool
 	// Sessions bounds the sessions at once; 0 is no bound of its own.
@@ -31,7 +34,8 @@ type Target struct {
 	// ConnectTimeout takes the place of Limits.ConnectTimeout; 0 does not.
 	ConnectTimeout time.Duration
 	// ProxyProtocol tells the target the client's address by a PROXY protocol
-	// header, version 2, before everything else.
+	// header, version 2, before everything else. A client without an IP address
+	// gets the command LOCAL, which names nobody.
 	ProxyProtocol bool
 }
 
@@ -48,6 +52,31 @@ type Targets map[string]Target
 func (t Targets) Target(name string) (Target, bool) {
 	target, ok := t[name]
 	return target, ok
+}
+
+// check looks for what can't be meant, in the order of names.
+func (t Targets) check(authorized bool) error {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		if err := t[name].check(authorized); err != nil {
+			return fmt.Errorf("target %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (t Target) check(authorized bool) error {
+	switch {
+	case t.Sessions < 0:
+		return fmt.Errorf("Sessions is %d: it must not be below zero", t.Sessions)
+	case t.ConnectTimeout < 0:
+		return fmt.Errorf("ConnectTimeout is %s: it must not be below zero", t.ConnectTimeout)
+	case slices.Contains(t.Principals, ""):
+		return errors.New("one of its principals has no name")
+	case len(t.Principals) > 0 && !authorized:
+		return errors.New("it is for some principals only, but nothing tells who a client is: set Authorize")
+	}
+	_, err := parseOrigins(t.Origins)
+	return err
 }
 
 // ParseTarget reads tcp://host:port or unix:///path. The port must be given.

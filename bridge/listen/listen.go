@@ -3,46 +3,67 @@
 package listen
 
 import (
-	"context"
-	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
 	"net"
-	"net/http"
-	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
 )
-
-// Proxies are the peers that are believed when they tell who a client is.
-type Proxies struct {
-	Networks []netip.Prefix
-	Unix     bool // whoever connects to a Unix socket
-}
 
 // Options say how a listener treats its connections.
 type Options struct {
-	// Mode are the permissions of a Unix socket; 0 is 0660.
+	// Mode are the permissions of a Unix socket, at most 0777; 0 is 0660.
+	// Sockets of systemd keep their own.
 	Mode uint32
 	// ProxyProtocol are the peers that must begin with a PROXY protocol
-	// header, version 1 or 2. Others must not.
+	// header, version 1 or 2. Others must not: from them a header is data
+	// like any other, and bad HTTP.
 	ProxyProtocol Proxies
+	// HeaderTimeout is what such a peer has for its header; 0 is 5 s.
+	HeaderTimeout time.Duration
+	// Log tells, at the level of debugging, which peers' headers were refused:
+	// some proxies send none when they only ask whether we are there. nil is
+	// silent.
+	Log *slog.Logger
 }
 
 // Listen listens at HOST:PORT, unix:/PATH or systemd:NAME, where NAME is
-// FileDescriptorName= of a socket unit. Its connections show the client's
-// address, and keep what the kernel needs for splicing within reach by a
-// method Raw() net.Conn.
-func Listen(address string, o Options) (net.Listener, error) { return nil, errors.New("not yet") }
+// FileDescriptorName= of a socket unit.
+//
+// The file of a Unix socket is removed when its listener is closed. One that
+// nobody answers any more is replaced; one that somebody answers, or a file
+// that is no socket, is an error.
+//
+// Each socket of systemd is given out once: a name that stands for several is
+// listened at as many times. Its file belongs to systemd and stays.
+//
+// Accept never waits for what a client sends. A connection shows the client's
+// address, as a proxy told it. It is a *net.TCPConn or *net.UnixConn, or has
+// one underneath, which the method Raw() net.Conn returns: for writing to and
+// for the options of the socket, while what is read must come through the
+// connection itself, which may hold some of it.
+func Listen(address string, o Options) (net.Listener, error) {
+	l, err := open(address, fs.FileMode(o.Mode))
+	if err != nil {
+		return nil, fmt.Errorf("listening at %s: %w", address, err)
+	}
+	return o.proxied(l), nil
+}
 
-// ConnContext is for http.Server: it keeps the address of the immediate peer,
-// which PROXY protocol hides.
-func ConnContext(ctx context.Context, c net.Conn) context.Context { return ctx }
-
-// Peer is the address of the immediate peer of a request that came through
-// ConnContext.
-func Peer(r *http.Request) net.Addr { return nil }
-
-// Trusts tells whether a peer is one of these proxies.
-func (p Proxies) Trusts(peer net.Addr) bool { return false }
-
-// Forwarded gives each request whose immediate peer is one of the proxies the
-// client's address of X-Forwarded-For, read from the right up to the first that
-// is no proxy. From anyone else the header means nothing and is removed.
-func Forwarded(p Proxies, next http.Handler) http.Handler { return next }
+func open(address string, mode fs.FileMode) (net.Listener, error) {
+	if name, ok := strings.CutPrefix(address, "systemd:"); ok {
+		return sockets.take(name)
+	}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if !filepath.IsAbs(path) || mode&^0o777 != 0 {
+			return nil, fmt.Errorf("a Unix socket has an absolute path, as in unix:/run/bridge.sock, and a mode of at most 0777")
+		}
+		return listenUnix(filepath.Clean(path), mode)
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, fmt.Errorf("want HOST:PORT, unix:/PATH or systemd:NAME: %w", err)
+	}
+	return net.Listen("tcp", address)
+}
