@@ -49,6 +49,7 @@ var rules = map[string]rule{
 	"test/report":    {},
 	"test/interop":   {},
 	"test/adversary": {may: []string{ours + "nbd"}},
+	"test/deploy":    {},
 	"test/imports":   {},
 }
 
