@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,14 +18,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"nbdbridge/bridge"
-	"nbdbridge/bridge/ticket"
 )
 
 // A site is what this program knows, of a file; yours may ask a database.
 type site struct {
 	PublicURL string
-	Disks     map[string]bridge.Target // by name, each with the users that it is for
-	Logins    map[string]string        // users, by the key that their page was given
+	Disks     bridge.Targets    // by name, each with the users that it is for
+	Logins    map[string]string // users, by the key that their page was given
 }
 
 // load makes a handler of what the file says now.
@@ -39,20 +39,18 @@ func load(file string) (*bridge.Handler, error) {
 }
 
 // Target makes a site a bridge.TargetSource: every address comes from here.
-func (s site) Target(name string) (bridge.Target, bool) {
-	target, ok := s.Disks[name]
-	return target, ok
-}
+func (s site) Target(name string) (bridge.Target, bool) { return s.Disks.Target(name) }
 
 // authorize looks for the key that the page gave to open() as its token. A
 // cookie would not do: browsers send it for pages of any site.
 func (s site) authorize(r *http.Request, _ string) (bridge.Grant, error) {
-	key, err := ticket.FromRequest(r)
-	user, known := s.Logins[key]
-	if err != nil || !known {
-		return bridge.Grant{}, errors.New("no such login")
+	for offer := range strings.SplitSeq(r.Header.Get("Sec-WebSocket-Protocol"), ",") {
+		key := strings.TrimPrefix(strings.TrimSpace(offer), "bearer.")
+		if user, known := s.Logins[key]; known {
+			return bridge.Grant{Principal: user, MaxAge: 12 * time.Hour}, nil
+		}
 	}
-	return bridge.Grant{Principal: user, MaxAge: 12 * time.Hour}, nil
+	return bridge.Grant{}, errors.New("no such login")
 }
 
 // routes are the bridge beside the program's own pages, which Guard holds to
@@ -74,9 +72,13 @@ func reload(h *bridge.Handler, file string) error {
 	return err
 }
 
-// drain ends everything: http.Server forgets what became a WebSocket.
-func drain(server *http.Server, h *bridge.Handler) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+// drain lets sessions end by themselves for a while, and ends the rest:
+// http.Server forgets what became a WebSocket.
+func drain(server *http.Server, h *bridge.Handler, while time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), while)
+	_ = h.Drain(ctx)
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return errors.Join(h.Shutdown(ctx), server.Shutdown(ctx))
 }
@@ -95,5 +97,5 @@ func main() {
 	for <-signals == syscall.SIGHUP {
 		log.Print("reload: ", reload(h, "site.json"))
 	}
-	log.Print("drain: ", drain(server, h))
+	log.Print("drain: ", drain(server, h, 10*time.Second))
 }

@@ -84,7 +84,7 @@ func start(t *testing.T) *embedder {
 	server.Config.Handler, e.private = routes(h, http.NotFoundHandler())
 	server.Start()
 	t.Cleanup(func() {
-		if err := drain(server.Config, h); err != nil {
+		if err := drain(server.Config, h, 0); err != nil {
 			t.Error(err)
 		}
 	})
@@ -169,7 +169,7 @@ func TestDrain(t *testing.T) {
 		_, _, err := c.Read(context.Background())
 		ended <- err
 	}()
-	if err := drain(e.server.Config, e.h); err != nil {
+	if err := drain(e.server.Config, e.h, 0); err != nil {
 		t.Fatal(err)
 	}
 	if code := websocket.CloseStatus(<-ended); code != bridge.StatusDraining {
