@@ -1,5 +1,4 @@
-// Command embed is a bridge inside a program of one's own, which decides who may
-// connect to what: docs/embedding.md explains it.
+// Command embed is a bridge in a program of one's own: see docs/embedding.md.
 package main
 
 import (
@@ -63,7 +62,6 @@ func routes(h *bridge.Handler, pages http.Handler) (public, private http.Handler
 	return h.Guard(mux), promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
-// reload leaves the sessions under way alone.
 func reload(h *bridge.Handler, file string) error {
 	next, err := load(file)
 	if err == nil {
