@@ -39,12 +39,15 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net:
 // bubble runs a test on one session in memory. Neither side has a buffer: a
 // client that does not read blocks every write to it.
 func bubble(t *testing.T, limits bridge.Limits, test func(t *testing.T, client *raw, target net.Conn)) {
+	bubbleOf(t, &bridge.Handler{Limits: limits}, test)
+}
+
+// bubbleOf is bubble for a handler that has more than limits.
+func bubbleOf(t *testing.T, h *bridge.Handler, test func(t *testing.T, client *raw, target net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		near, target := net.Pipe()
-		h := &bridge.Handler{
-			Targets: lab, PublicURL: []string{"http://bridge.example"}, Limits: limits,
-			Dial: func(context.Context, bridge.Target) (net.Conn, error) { return near, nil },
-		}
+		h.Targets, h.PublicURL = lab, []string{"http://bridge.example"}
+		h.Dial = func(context.Context, bridge.Target) (net.Conn, error) { return near, nil }
 		mux := http.NewServeMux()
 		mux.Handle("/nbd/{target}", h)
 		l := &pipeListener{make(chan net.Conn), make(chan struct{})}

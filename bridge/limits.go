@@ -53,7 +53,7 @@ type Limits struct {
 	PeerTimeout time.Duration
 	// StallTimeout ends a session whose target takes none of the bytes that
 	// wait for it for so long; default 15 min. A client that takes nothing is
-	// ended by PeerTimeout.
+	// ended by PeerTimeout. It must be above zero.
 	StallTimeout time.Duration
 	// IdleTimeout ends a session without data in either direction, pings
 	// aside; default never.
@@ -65,9 +65,9 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Handshakes, 200)
 	setDefault(&l.AddressRate, 20)
 	setDefault(&l.Message, 64<<20)
-	setDefault(&l.StallTimeout, 15*time.Minute)
 	setDefault(&l.ConnectTimeout, 10*time.Second)
 	setDefault(&l.PeerTimeout, 75*time.Second)
+	setDefault(&l.StallTimeout, 15*time.Minute)
 	setDefault(&l.PingInterval, min(25*time.Second, l.PeerTimeout/3))
 	return l
 }
@@ -83,6 +83,7 @@ func setDefault[T comparable](field *T, value T) {
 func (l Limits) check() error {
 	for name, d := range map[string]time.Duration{
 		"ConnectTimeout": l.ConnectTimeout, "PingInterval": l.PingInterval, "PeerTimeout": l.PeerTimeout,
+		"StallTimeout": l.StallTimeout,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s is %s: it must be above zero", name, d)
@@ -101,7 +102,7 @@ func (l Limits) check() error {
 
 // watch is how often a session is looked at for timeouts.
 func (l Limits) watch() time.Duration {
-	every := l.PeerTimeout
+	every := min(l.PeerTimeout, l.StallTimeout)
 	if l.IdleTimeout > 0 {
 		every = min(every, l.IdleTimeout)
 	}

@@ -247,3 +247,6 @@ func (l *logbook) String() string {
 }
 
 func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// readEnd reads up to the end of a connection.
+func readEnd(c net.Conn) (int64, error) { return io.Copy(io.Discard, c) }
