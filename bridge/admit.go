@@ -152,7 +152,9 @@ func (s *session) connect(target Target) *verdict {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
+	begin := time.Now()
 	conn, err := s.setup.dial(ctx, target)
+	s.handler.metrics.dialled(s.name, dialResult(ctx, err), time.Since(begin))
 	if err == nil && target.ProxyProtocol {
 		err = introduce(ctx, conn, s.request)
 	}
@@ -160,11 +162,15 @@ func (s *session) connect(target Target) *verdict {
 		s.setTarget(conn)
 		return nil
 	}
-	var network net.Error
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+	if timedOut(ctx, err) {
 		return &verdict{code: StatusTargetTimeout, reason: "the target does not answer", cause: err}
 	}
 	return &verdict{code: StatusTargetUnreachable, reason: "the target is unreachable", cause: err}
+}
+
+func timedOut(ctx context.Context, err error) bool {
+	var network net.Error
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
 // panicked reports a panic. net/http's own recovery no longer helps after the

@@ -53,6 +53,7 @@ type Handler struct {
 	addresses  buckets[netip.Prefix]
 	principals buckets[string]
 	refusals   throttle
+	metrics    metrics
 }
 
 func (h *Handler) log() *slog.Logger {
@@ -65,7 +66,7 @@ func (h *Handler) log() *slog.Logger {
 // ServeHTTP relays until either side ends the session.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setup := h.checkHost(w, r)
-	if setup == nil || !checkUpgrade(w, r) || !h.checkLoad(w, r, setup.limits) {
+	if setup == nil || !h.checkUpgrade(w, r) || !h.checkLoad(w, r, setup.limits) {
 		return
 	}
 	s := newSession(h, setup, r)
@@ -80,6 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil { // Accept has answered
 		h.registry.forget()
+		h.metrics.refused(refusedUpgrade)
 		h.reportRefusal(refusal{remote: r.RemoteAddr, reason: "no upgrade", cause: err})
 		return
 	}
@@ -108,13 +110,22 @@ func (h *Handler) checkHost(w http.ResponseWriter, r *http.Request) *setup {
 	if !setup.policy.allowsHost(r.Host) {
 		http.Error(w, "This bridge does not answer to the host name of this request. "+
 			"If the name is right, its operator must set it with --public-url.", http.StatusMisdirectedRequest)
+		h.metrics.refused(refusedHost)
 		return nil
 	}
 	return setup
 }
 
-// checkUpgrade answers in words what is no WebSocket for us.
-func checkUpgrade(w http.ResponseWriter, r *http.Request) bool {
+func (h *Handler) checkUpgrade(w http.ResponseWriter, r *http.Request) bool {
+	ok := isUpgrade(w, r)
+	if !ok {
+		h.metrics.refused(refusedUpgrade)
+	}
+	return ok
+}
+
+// isUpgrade answers in words what is no WebSocket for us.
+func isUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		http.Error(w, "A WebSocket begins with GET.", http.StatusMethodNotAllowed)
@@ -139,10 +150,12 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) bool {
 func (h *Handler) checkLoad(w http.ResponseWriter, r *http.Request, limits Limits) bool {
 	if wait, ok := h.addressRate(r.RemoteAddr, limits); !ok {
 		h.refuseLoad(w, r, http.StatusTooManyRequests, wait, "too many upgrades from this address")
+		h.metrics.refused(refusedRate)
 		return false
 	}
 	if !h.registry.knock(limits.Handshakes) {
 		h.refuseLoad(w, r, http.StatusServiceUnavailable, time.Second, "too many clients wait to be admitted")
+		h.metrics.refused(refusedHandshakes)
 		return false
 	}
 	return true

@@ -31,9 +31,9 @@ type session struct {
 	ctx    context.Context // done once there is a verdict
 	cancel context.CancelFunc
 
-	up, down   atomic.Int64 // bytes carried
-	moved      stopwatch    // since data moved
-	forwarding atomic.Bool  // the target is being written to, so the client is not heard
+	volume                 // bytes carried
+	moved      stopwatch   // since data moved
+	forwarding atomic.Bool // the target is being written to, so the client is not heard
 
 	mu      sync.Mutex // guards what follows
 	verdict *verdict
@@ -59,9 +59,11 @@ func (s *session) run(ws *websocket.Conn) {
 	s.handler.registry.enter(s)
 	defer s.handler.registry.leave(s)
 	defer s.report()
-	if refused := s.admit(); refused != nil {
+	refused := s.admit()
+	if refused != nil {
 		s.end(*refused)
 	}
+	defer s.handler.metrics.follow(s, refused)()
 	s.guarded(s.relay)()
 }
 
@@ -164,7 +166,7 @@ func sever(c net.Conn) {
 func (s *session) setTarget(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.target = c
+	s.target, s.path = c, "copy"
 	if s.severed {
 		_ = c.Close()
 	}
