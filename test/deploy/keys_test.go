@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"nbdbridge/bridge"
 	"nbdbridge/bridge/config"
 )
 
@@ -97,6 +101,38 @@ func TestOperatorsPageHasEveryKey(t *testing.T) {
 	slices.Sort(keys)
 	if want := allKeys(); !slices.Equal(keys, want) {
 		t.Errorf("the table has\n%q\nand the schema\n%q", keys, want)
+	}
+}
+
+// named finds the name of a metric in what describes it.
+var named = regexp.MustCompile(`fqName: "(\w+)", .* variableLabels: {(.*)}`)
+
+func TestOperatorsPageHasEveryMetric(t *testing.T) {
+	page, seen := read(t, "docs/operate.md"), 0
+	described := make(chan *prometheus.Desc)
+	go func() {
+		defer close(described)
+		(&bridge.Handler{}).Describe(described)
+	}()
+	for desc := range described {
+		m := named.FindStringSubmatch(desc.String())
+		if m == nil {
+			t.Fatalf("can't read %s", desc)
+		}
+		var labels []string
+		for label := range strings.SplitSeq(m[2], ",") {
+			if label != "" {
+				labels = append(labels, "`"+label+"`")
+			}
+		}
+		cells := fmt.Sprintf("| `%s` | %s ", m[1], strings.Join(labels, ", "))
+		if !strings.Contains(page, strings.ReplaceAll(cells, "|  ", "| ")+"|") {
+			t.Errorf("no row begins %s", cells)
+		}
+		seen++
+	}
+	if rows := strings.Count(page, "\n| `bridge_"); seen == 0 || rows != seen {
+		t.Errorf("%d metrics, and %d rows", seen, rows)
 	}
 }
 
