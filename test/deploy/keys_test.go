@@ -105,7 +105,7 @@ func TestOperatorsPageHasEveryKey(t *testing.T) {
 }
 
 // named finds the name of a metric in what describes it.
-var named = regexp.MustCompile(`fqName: "(\w+)", .* variableLabels: {(.*)}`)
+var named = regexp.MustCompile(`fqName: "(\w+)", .* variableLabels: {([^}]*)}`)
 
 func TestOperatorsPageHasEveryMetric(t *testing.T) {
 	page, seen := read(t, "docs/operate.md"), 0
