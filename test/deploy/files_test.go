@@ -77,6 +77,7 @@ type object struct {
 
 type container struct {
 	Args  []string
+	Env   []struct{ Name, Value string }
 	Ports []struct {
 		Name          string
 		ContainerPort int `yaml:"containerPort"`
@@ -93,10 +94,7 @@ type container struct {
 }
 
 type probe struct {
-	HTTPGet struct {
-		Path, Port  string
-		HTTPHeaders []struct{ Name, Value string } `yaml:"httpHeaders"`
-	} `yaml:"httpGet"`
+	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
 }
 
 // objects reads the manifests, by kind.
@@ -132,10 +130,14 @@ func TestKubernetes(t *testing.T) {
 		t.Errorf("admin listens at %q, and the port is %q", c.Admin.Listen, got)
 	}
 	for path, p := range map[string]probe{"/healthz": bridge.LivenessProbe, "/readyz": bridge.ReadinessProbe} {
-		get := p.HTTPGet
-		if get.Path != path || get.Port != "admin" || len(get.HTTPHeaders) != 1 || get.HTTPHeaders[0].Name != "Host" || !slices.Contains(c.Admin.Hosts, get.HTTPHeaders[0].Value) {
-			t.Errorf("%s would not be answered: %+v, with the hosts %q", path, get, c.Admin.Hosts)
+		if p.HTTPGet.Path != path || p.HTTPGet.Port != "admin" {
+			t.Errorf("%s is not asked at the admin port: %+v", path, p)
 		}
+	}
+	if want := fmt.Sprintf("$(POD_IP):%d", ports["admin"]); !slices.ContainsFunc(bridge.Env, func(v struct{ Name, Value string }) bool {
+		return v.Name == "BRIDGE_ADMIN_HOST" && v.Value == want
+	}) {
+		t.Errorf("the probes' Host, %s, is not answered: %+v", want, bridge.Env)
 	}
 	if service := all["Service"].Spec.Ports; len(service) != 1 || service[0].TargetPort != "http" {
 		t.Errorf("the service shows %+v", service)
