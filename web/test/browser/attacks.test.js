@@ -150,7 +150,6 @@ inEachBrowser("attacks", ({ page: openPage }) => {
       "of a stranger": stranger.ticket(),
       unsigned: mint.unsigned(),
       "signed with the public key": mint.confused(),
-      "without an ID": mint.ticket({ jti: undefined }),
       "without an end": mint.ticket({ exp: undefined }),
       "without targets": mint.ticket({ targets: undefined }),
       "no ticket at all": "x.y.z",
@@ -160,6 +159,12 @@ inEachBrowser("attacks", ({ page: openPage }) => {
     for (const [name, ticket] of Object.entries(cases)) {
       for (const target of ["lab", "nowhere"]) assert.deepEqual(await refused(target, ticket), first, `${name}, for ${target}`);
     }
+  });
+
+  test("a ticket without an ID can't be used once, so it is refused", async () => {
+    const ticket = mint.ticket({ jti: undefined });
+    assert.equal((await refused("lab", ticket)).code, 4001);
+    assert.deepEqual(await refused("nowhere", ticket), await refused("other", ticket));
   });
 
   test("a cookie authenticates nobody", async () => {
