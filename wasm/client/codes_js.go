@@ -11,6 +11,8 @@ const (
 	CodeUnknownTarget     Code = "UNKNOWN_TARGET"     // close code 4004
 	CodeIdle              Code = "IDLE"               // close code 4008
 	CodeLimit             Code = "LIMIT"              // close code 4009
+	CodeSessionAge        Code = "SESSION_AGE"        // close code 4010
+	CodeEnded             Code = "ENDED"              // close code 4011
 	CodeTargetUnreachable Code = "TARGET_UNREACHABLE" // close codes 4502 and 4504
 	CodeDraining          Code = "DRAINING"           // close code 4503
 	CodeDisconnected      Code = "DISCONNECTED"       // the connection ended by itself
@@ -60,6 +62,8 @@ const (
 	closeUnknownTarget     = 4004
 	closeIdle              = 4008
 	closeLimit             = 4009
+	closeSessionAge        = 4010
+	closeEnded             = 4011
 	closeTargetUnreachable = 4502
 	closeDraining          = 4503
 	closeTargetTimeout     = 4504
@@ -71,6 +75,8 @@ var codeOfClose = map[int]Code{
 	closeUnknownTarget:     CodeUnknownTarget,
 	closeIdle:              CodeIdle,
 	closeLimit:             CodeLimit,
+	closeSessionAge:        CodeSessionAge,
+	closeEnded:             CodeEnded,
 	closeTargetUnreachable: CodeTargetUnreachable,
 	closeTargetTimeout:     CodeTargetUnreachable,
 	closeDraining:          CodeDraining,
@@ -82,9 +88,11 @@ var advice = map[Code]string{
 	CodeBridgeUnreachable: "Check that the bridge runs at this URL and that its certificate is trusted, that it admits this page's origin, and that an https: page uses wss: and a connect-src that allows it.",
 	CodeUnauthorised:      "Get a fresh ticket and give it as the option token.",
 	CodeForbiddenOrigin:   "Start the bridge with --origin and the origin of this page.",
-	CodeUnknownTarget:     "Check the last part of the URL against the names given to the bridge with --target.",
+	CodeUnknownTarget:     "Check the last part of the URL against the names given to the bridge with --target, and that the ticket is for this target.",
 	CodeIdle:              "Open the disk again; the bridge ends connections that stay idle.",
 	CodeLimit:             "Close other disks, or raise the limit of the bridge.",
+	CodeSessionAge:        "Get a fresh ticket and open the disk again; the bridge ends connections of a certain age.",
+	CodeEnded:             "Ask the operator of the bridge, who ended the connection.",
 	CodeTargetUnreachable: "Check that the NBD server behind this target runs and that the bridge can reach it.",
 	CodeDraining:          "The bridge is shutting down: try again when it is back.",
 	CodeDisconnected:      "Check that the bridge and the NBD server still run, then open the disk again. Writes that were not flushed may be lost.",

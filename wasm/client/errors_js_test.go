@@ -32,6 +32,8 @@ func TestCodes(t *testing.T) {
 		{&CloseError{Code: 4004}, CodeUnknownTarget},
 		{&CloseError{Code: 4008}, CodeIdle},
 		{&CloseError{Code: 4009}, CodeLimit},
+		{&CloseError{Code: 4010}, CodeSessionAge},
+		{&CloseError{Code: 4011}, CodeEnded},
 		{&CloseError{Code: 4502}, CodeTargetUnreachable},
 		{&CloseError{Code: 4503}, CodeDraining},
 		{&CloseError{Code: 4504}, CodeTargetUnreachable},
