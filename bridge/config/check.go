@@ -78,7 +78,7 @@ func (t Tickets) check(k *checker) {
 	k.need(!strings.Contains(t.Keys, "\n"), "auth.tickets.keys", "want the name of a file, not what is in it")
 	if t.Remote() {
 		u, err := url.Parse(t.Keys)
-		k.need(err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == "",
+		k.need(err == nil && strings.HasPrefix(u.Scheme, "http") && u.Hostname() != "" && u.User == nil && u.Fragment == "",
 			"auth.tickets.keys", "want an https:// URL without a user or a fragment")
 	}
 }
