@@ -76,9 +76,10 @@ inEachBrowser("the admin listener", ({ page: openPage }) => {
     });
   }
 
-  test("a name that was pointed at it is refused", async () => {
+  test("a name that was pointed at it is refused", async (t) => {
     const leads = { host: "127.0.0.1", port: site.port };
     const name = await record(leads);
+    t.after(() => name.close());
     const [rebound, id] = [await openPage(`http://evil.example:${name.port}/`), await session()];
     leads.port = inner;
     for (const path of ["/metrics", "/sessions", "/debug/pprof/heap"]) {
@@ -87,7 +88,6 @@ inEachBrowser("the admin listener", ({ page: openPage }) => {
     }
     assert.equal((await rebound.evaluate(ask, { url: `/sessions/${id}/end`, init: { method: "POST" } })).status, 403);
     await rebound.close();
-    await name.close();
     assert.equal(await reads(), 512, "the session goes on");
   });
 

@@ -102,10 +102,11 @@ inEachBrowser("attacks", ({ page: openPage }) => {
     await admitted(ticket); // it was good, and is not used up
   });
 
-  test("a name that was pointed at the bridge gets nothing", async () => {
+  test("a name that was pointed at the bridge gets nothing", async (t) => {
     // The page stays, and its name leads elsewhere: browsers see no difference.
     const leads = { host: "127.0.0.1", port: site.port };
     const name = await record(leads);
+    t.after(() => name.close());
     const rebound = await openPage(`http://evil.example:${name.port}/`);
     leads.port = inner;
     const dialled = server.streams().length;
@@ -115,7 +116,6 @@ inEachBrowser("attacks", ({ page: openPage }) => {
       assert.equal((await rebound.evaluate(ask, { url: path })).status, 421, path);
     }
     await rebound.close();
-    await name.close();
   });
 
   test("a stolen ticket is refused once it was used", async () => {
