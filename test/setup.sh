@@ -32,14 +32,16 @@ install_packages() {
 }
 
 # Some packages bring a daemon. policy-rc.d is how Debian is told not to start
-# it; a machine that has one keeps its own.
-apt_install() {
-  local policy=/usr/sbin/policy-rc.d ours= code=0
-  [ -e $policy ] || { ours=yes && printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy; }
-  apt-get install -y -qq --no-install-recommends "$@" >/dev/null || code=$?
-  [ -z "$ours" ] || rm -f $policy
-  return $code
-}
+# it; a machine that has one keeps its own. In a subshell, for its trap.
+apt_install() (
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+  fi
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+)
 
 # A second qemu, of the distribution's backports: the only peer with extended
 # headers. It is unpacked beside the first one, which stays as it is.
