@@ -63,14 +63,14 @@ func (h *Handler) log() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// ServeHTTP relays until either side ends the session.
+// ServeHTTP begins a session and returns; the session lasts until either side
+// ends it. Shutdown waits for it, an http.Server does not.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setup := h.checkHost(w, r)
 	if setup == nil || !h.checkUpgrade(w, r) || !h.checkLoad(w, r, setup.limits) {
 		return
 	}
 	s := newSession(h, setup, r)
-	defer s.cancel()
 	ws, err := websocket.Accept(&hijacker{w, s.client}, r, &websocket.AcceptOptions{
 		Subprotocols: []string{s.subprotocol},
 		// The library compares the origin with the request's Host, and DNS

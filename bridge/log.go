@@ -15,7 +15,7 @@ import (
 
 // reportBegin writes the line of a session that is admitted.
 func (s *session) reportBegin() {
-	attrs := append(s.attrs(), slog.String("origin", clip(s.origin())), slog.String("subprotocol", s.subprotocol))
+	attrs := append(s.attrs(), slog.String("origin", clip(s.origin)), slog.String("subprotocol", s.subprotocol))
 	s.handler.log().LogAttrs(context.Background(), slog.LevelInfo, "session began", attrs...)
 }
 
@@ -23,13 +23,13 @@ func (s *session) reportBegin() {
 func (s *session) report() {
 	if !s.admitted {
 		s.handler.reportRefusal(refusal{
-			target: s.name, remote: s.request.RemoteAddr, origin: s.origin(), principal: s.grant.Principal,
+			target: s.name, remote: s.remote, origin: s.origin, principal: s.grant.Principal,
 			code: int(s.verdict.code), reason: s.verdict.reason, cause: s.verdict.cause,
 		})
 		return
 	}
 	up, down := s.carried()
-	attrs := append(s.attrs(), slog.String("origin", clip(s.origin())), slog.Duration("duration", time.Since(s.begin)),
+	attrs := append(s.attrs(), slog.String("origin", clip(s.origin)), slog.Duration("duration", time.Since(s.begin)),
 		slog.Int64("up", up), slog.Int64("down", down), slog.String("path", s.way()),
 		slog.Int("code", int(s.verdict.code)), slog.String("reason", s.verdict.reason))
 	s.handler.log().LogAttrs(context.Background(), slog.LevelInfo, "session ended", withCause(attrs, s.verdict.cause)...)
@@ -39,14 +39,25 @@ func (s *session) report() {
 func (s *session) attrs() []slog.Attr {
 	return []slog.Attr{
 		slog.Uint64("id", s.id), slog.String("target", clip(s.name)),
-		slog.String("principal", clip(s.grant.Principal)), slog.String("remote", clip(s.request.RemoteAddr)),
+		slog.String("principal", clip(s.grant.Principal)), slog.String("remote", clip(s.remote)),
 	}
 }
 
-func (s *session) origin() string { return s.request.Header.Get("Origin") }
-
 // carried are the bytes from and to the client.
 func (s *session) carried() (up, down int64) { return s.up.Load(), s.down.Load() }
+
+// How bytes go to a client.
+const (
+	pathSplice = "splice" // from socket to socket, inside the kernel
+	pathCopy   = "copy"   // through user space
+)
+
+// detour is for a kernel that can't splice after all.
+func (s *session) detour() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.path = pathCopy
+}
 
 // way is how bytes go to the client, "" before there is a target.
 func (s *session) way() string {

@@ -52,7 +52,7 @@ func TestSmallMessage(t *testing.T) {
 // and of our buffers.
 func TestMessageSizes(t *testing.T) {
 	c, target := pair(t, &bridge.Handler{})
-	for _, n := range []int{1, 125, 126, 127, 4095, 4096, 32767, 32768, 32769, 65535, 65536, 65537, 1 << 20} {
+	for _, n := range []int{1, 125, 126, 127, 4095, 4096, 32767, 32768, 32769, 65535, 65536, 65537, 256<<10 - 1, 256 << 10, 256<<10 + 1, 1 << 20, 3<<20 + 7} {
 		want := noise(byte(n), n)
 		var both sync.WaitGroup
 		both.Go(func() { _ = c.Write(context.Background(), websocket.MessageBinary, want) })
@@ -64,7 +64,7 @@ func TestMessageSizes(t *testing.T) {
 		got = got[:0]
 		for len(got) < n {
 			_, message, err := c.Read(context.Background())
-			if err != nil || len(message) == 0 || len(message) > 64<<10 {
+			if err != nil || len(message) == 0 || len(message) > 256<<10 {
 				t.Fatalf("a message of %d bytes, %v", len(message), err)
 			}
 			got = append(got, message...)

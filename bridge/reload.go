@@ -16,6 +16,7 @@ type setup struct {
 	authorize func(*http.Request, string) (Grant, error)
 	dialer    func(context.Context, Target) (net.Conn, error)
 	limits    Limits
+	copyOnly  bool
 }
 
 // Validate reports what can't be meant: no targets or public URL, a public URL
@@ -27,8 +28,8 @@ func (h *Handler) Validate() error {
 	return err
 }
 
-// Reload gives h the Targets, PublicURL, Origins, Authorize, Dial and Limits of
-// next, if next is valid; else it changes nothing and returns the error of
+// Reload gives h the Targets, PublicURL, Origins, Authorize, Dial, Limits and
+// CopyOnly of next, if next is valid; else it changes nothing and returns the error of
 // Validate. Sessions under way go on under what they were admitted by; their
 // number still counts, and so does what clients have used of their rates. next
 // serves nothing itself. Reload may be called at any time, from any goroutine.
@@ -62,7 +63,7 @@ func (h *Handler) compile() (*setup, error) {
 	if len(h.PublicURL) == 0 {
 		return nil, errors.New("no public URL: no request could be answered")
 	}
-	s := &setup{targets: h.Targets, authorize: h.Authorize, dialer: h.Dial, limits: h.Limits.withDefaults()}
+	s := &setup{targets: h.Targets, authorize: h.Authorize, dialer: h.Dial, limits: h.Limits.withDefaults(), copyOnly: h.CopyOnly}
 	if err := s.limits.check(); err != nil {
 		return nil, err
 	}

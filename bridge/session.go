@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,11 +14,14 @@ import (
 )
 
 // A session is one WebSocket and, once admitted, one connection to a target.
-// Up to three goroutines run under it: copyDown, copyUp and keepalive. Each of
-// them may call end; only run closes, and waits for all of them.
+// Up to two goroutines run under it: copyDown and copyUp, and now and then a
+// beat of its heart. Each of them may call end; only run closes, and waits for
+// all of them.
 type session struct {
 	handler *Handler
-	request *http.Request
+	request *http.Request // until it is admitted or refused
+	remote  string
+	origin  string
 	name    string // the target's
 	limits  Limits
 	grant   Grant
@@ -31,13 +35,17 @@ type session struct {
 	ctx    context.Context // done once there is a verdict
 	cancel context.CancelFunc
 
+	heart heart
+
 	volume                 // bytes carried
 	moved      stopwatch   // since data moved
 	forwarding atomic.Bool // the target is being written to, so the client is not heard
+	forwarded  stopwatch   // since then
 
 	mu      sync.Mutex // guards what follows
 	verdict *verdict
 	target  net.Conn
+	source  *socket // beneath target; nil if there is none to be had
 	severed bool
 }
 
@@ -45,25 +53,37 @@ func newSession(h *Handler, setup *setup, r *http.Request) *session {
 	now, limits := time.Now(), setup.limits
 	s := &session{
 		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
-		admission: newAdmission(setup, r),
-		client:    newWire(limits.PeerTimeout), moved: stopwatch{start: now},
+		remote: r.RemoteAddr, origin: strings.Clone(r.Header.Get("Origin")),
+		admission: newAdmission(setup, r), client: newWire(limits.PeerTimeout, &h.metrics),
+		moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
+	s.client.broken = s.clientBroke
 	// What the server knows of the connection is in the request's context.
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	return s
 }
 
-// run takes a session from its upgrade to the end of its last goroutine.
+// run admits a client, and leaves its session to a goroutine of its own: what
+// net/http and the embedder's handlers hold for a request is worth more than
+// all that an idle session needs.
 func (s *session) run(ws *websocket.Conn) {
 	s.ws = ws
 	s.handler.registry.enter(s)
-	defer s.handler.registry.leave(s)
-	defer s.report()
 	refused := s.admit()
 	if refused != nil {
 		s.end(*refused)
 	}
-	defer s.handler.metrics.follow(s, refused)()
+	s.request = nil
+	left := s.handler.metrics.follow(s, refused)
+	go s.live(left)
+}
+
+// live lasts to the end of the session's last goroutine, and tells left.
+func (s *session) live(left func()) {
+	defer s.handler.registry.leave(s)
+	defer s.report()
+	defer left()
+	defer s.cancel()
 	s.guarded(s.relay)()
 }
 
@@ -75,12 +95,13 @@ func (s *session) relay() {
 	up.Go(s.guarded(s.copyUp))
 	if s.target != nil {
 		down.Go(s.guarded(s.copyDown))
-		others.Go(s.guarded(s.keepalive))
+		s.keepalive()
 	}
 	<-s.ctx.Done()
 
 	until := time.Now().Add(s.grace())
 	_ = s.client.SetReadDeadline(until)
+	s.heart.stop()
 	s.interrupt()
 	down.Wait()
 	s.sendClose()
@@ -89,6 +110,7 @@ func (s *session) relay() {
 		others.Go(s.guarded(func() { linger(s.target) }))
 	}
 	up.Wait() // the client's own Close
+	s.client.flushers.Wait()
 	linger(s.client.Conn)
 	_ = s.ws.CloseNow() // has no hold on the connection; for the library's own sake
 }
@@ -166,7 +188,11 @@ func sever(c net.Conn) {
 func (s *session) setTarget(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.target, s.path = c, "copy"
+	s.target, s.source = c, newSocket(c)
+	s.path = pathCopy
+	if s.source != nil && s.client.socket != nil && !s.setup.copyOnly {
+		s.path = pathSplice
+	}
 	if s.severed {
 		_ = c.Close()
 	}

@@ -31,7 +31,7 @@ func (s *session) info() SessionInfo {
 	up, down := s.carried()
 	return SessionInfo{
 		ID: s.id, Target: clip(s.name), Principal: clip(s.grant.Principal),
-		Remote: clip(s.request.RemoteAddr), Origin: clip(s.origin()),
+		Remote: clip(s.remote), Origin: clip(s.origin),
 		Path: s.way(), Begin: s.begin, Age: time.Since(s.begin), Up: up, Down: down,
 	}
 }

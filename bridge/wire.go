@@ -3,13 +3,10 @@ package bridge
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // A wire is the client's connection, under the library.
@@ -18,23 +15,34 @@ import (
 // written here. The library gives every control frame five seconds, and ends
 // the connection when a client that merely stalls has not taken it by then. It
 // also gives a client five seconds to take everything and answer a Close.
+//
+// Frames take turns. A control frame never waits for its own: whoever has the
+// turn writes the frames that are queued, between two of its own.
 type wire struct {
 	net.Conn
-	patience time.Duration // for the client to take one frame
+	socket   *socket       // beneath Conn, to write to; nil if there is none to be had
+	input    *bufio.Reader // that the library reads from
+	patience time.Duration // for the client to take something
+	broken   func(error)   // is told that a queued frame could not be written
+	metrics  *metrics
 
-	turn chan struct{} // holds a token while a frame is being written
+	turn chan struct{} // holds a token while frames are being written
 	shut bool          // no frame may follow: a Close was sent, or part of a frame
 
-	pongs  chan []byte // frames that await their turn
-	answer []byte      // the Close frame that the library would send
-	heard  stopwatch   // since the client last took or sent something
+	mu       sync.Mutex
+	queue    []byte         // control frames that await their turn
+	flushers sync.WaitGroup // goroutines that took a turn for the queue
+
+	answer []byte    // the Close frame that the library would send
+	heard  stopwatch // since the client last took or sent something
 }
 
-func newWire(patience time.Duration) *wire {
-	return &wire{
-		patience: patience, turn: make(chan struct{}, 1), pongs: make(chan []byte, 2),
-		heard: stopwatch{start: time.Now()},
-	}
+// longestQueue bounds the control frames that await their turn, in bytes. A
+// flood of pings gets fewer pongs (RFC 6455, 5.5.3).
+const longestQueue = 1 << 10
+
+func newWire(patience time.Duration, m *metrics) *wire {
+	return &wire{patience: patience, metrics: m, turn: make(chan struct{}, 1), heard: stopwatch{start: time.Now()}}
 }
 
 // hijacker makes the library take the wire in place of the connection.
@@ -50,7 +58,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire.Conn = conn
+	h.wire.Conn, h.wire.socket, h.wire.input = conn, clientSocket(conn), buffers.Reader
 	return h.wire, bufio.NewReadWriter(buffers.Reader, bufio.NewWriterSize(h.wire, 256)), nil
 }
 
@@ -63,16 +71,22 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write takes the library's control frames, and never waits. A flood of pings
-// gets fewer pongs (RFC 6455, 5.5.3).
+// atHand tells whether the next message has come already as one whole frame,
+// and its size in bytes.
+func (w *wire) atHand() (size int, ok bool) {
+	b, err := w.input.Peek(w.input.Buffered())
+	if err != nil {
+		return 0, false
+	}
+	return wholeMessage(b)
+}
+
+// Write takes the library's control frames, and never waits.
 func (w *wire) Write(frame []byte) (int, error) {
 	if frame[0] == closeFrame {
 		w.answer = bytes.Clone(frame)
-		return len(frame), nil
-	}
-	select {
-	case w.pongs <- bytes.Clone(frame):
-	default:
+	} else {
+		w.control(frame)
 	}
 	return len(frame), nil
 }
@@ -81,73 +95,110 @@ func (w *wire) Write(frame []byte) (int, error) {
 // session closes when that has arrived.
 func (w *wire) Close() error { return nil }
 
-// send writes one frame. A client that has not taken it within patience is
-// gone.
+// control queues a frame, and sees to it that somebody writes it.
+func (w *wire) control(frame []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue)+len(frame) > longestQueue {
+		return
+	}
+	w.queue = append(w.queue, frame...)
+	select {
+	case w.turn <- struct{}{}:
+		w.flushers.Go(w.release)
+	default:
+	}
+}
+
+// release gives the turn back, after the frames that were queued meanwhile.
+func (w *wire) release() {
+	for more := true; more; {
+		if err := w.flush(); err != nil {
+			w.broken(err)
+		}
+		more = w.leave()
+	}
+}
+
+// leave gives the turn back unless it finds a frame that nobody would write.
+func (w *wire) leave() (stay bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 || w.shut {
+		<-w.turn
+		return false
+	}
+	return true
+}
+
+// flush writes the queue, frame by frame, as each one that is taken is a sign
+// of life; the caller has the turn.
+func (w *wire) flush() error {
+	w.mu.Lock()
+	frames := w.queue
+	w.queue = nil
+	w.mu.Unlock()
+	for len(frames) > 0 && !w.shut {
+		n := 2 + int(frames[1])
+		if err := w.write(frames[:n]); err != nil {
+			return err
+		}
+		frames = frames[n:]
+	}
+	return nil
+}
+
+// send writes one frame in its turn.
 func (w *wire) send(frame []byte) error {
+	if err := w.claim(); err != nil {
+		return err
+	}
+	defer w.release()
+	err := w.write(frame)
+	w.shut = w.shut || frame[0] == closeFrame
+	return err
+}
+
+// claim waits for the turn.
+func (w *wire) claim() error {
 	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
 	if w.shut {
+		w.release()
 		return net.ErrClosed
 	}
+	return nil
+}
+
+// write hands bytes over; the caller has the turn. A client that takes nothing
+// for as long as the patience lasts is gone.
+func (w *wire) write(p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), headroom+bufferSize)
+		if err := w.writeSome(p[:n]); err != nil {
+			w.shut = true
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+func (w *wire) writeSome(p []byte) error {
 	start := time.Now()
 	_ = w.Conn.SetWriteDeadline(start.Add(w.patience))
-	_, err := w.Conn.Write(frame)
-	w.shut = err != nil || frame[0] == closeFrame
-	if err == nil && time.Since(start) > stalled {
-		w.heard.reset()
+	_, err := w.Conn.Write(p)
+	if err != nil {
+		return err
 	}
-	return err
+	_ = w.Conn.SetWriteDeadline(time.Time{})
+	if took := time.Since(start); took > stalled {
+		w.heard.reset()
+		w.metrics.waited(sideClient, took)
+	}
+	return nil
 }
 
 // stalled is how long a write takes at least if it waits for the client. One
 // that returns sooner shows that our kernel had room, not that the client is
 // alive; one that had to wait shows that the client took something.
 const stalled = 10 * time.Millisecond
-
-// Kinds of frames, each final (RFC 6455, 5.2).
-const (
-	binaryFrame = 0x82
-	closeFrame  = 0x88
-	pingFrame   = 0x89
-)
-
-// headroom is the length of the longest header of an unmasked frame.
-const headroom = 10
-
-// frame writes a header right before the payload, which begins at
-// buf[headroom], so that both go out in one call.
-func frame(kind byte, buf []byte) []byte {
-	n := len(buf) - headroom
-	switch {
-	case n < 126:
-		buf = buf[headroom-2:]
-		buf[1] = byte(n)
-	case n < 1<<16:
-		buf = buf[headroom-4:]
-		buf[1] = 126
-		binary.BigEndian.PutUint16(buf[2:], uint16(n))
-	default:
-		buf[1] = 127
-		binary.BigEndian.PutUint64(buf[2:], uint64(n))
-	}
-	buf[0] = kind
-	return buf
-}
-
-func newClose(code websocket.StatusCode, reason string) []byte {
-	buf := make([]byte, headroom, headroom+2+len(reason))
-	buf = binary.BigEndian.AppendUint16(buf, uint16(code))
-	return frame(closeFrame, append(buf, reason...))
-}
-
-func newPing() []byte { return frame(pingFrame, make([]byte, headroom)) }
-
-// A stopwatch tells the time since its last reset, by the monotonic clock: a
-// set clock must not end sessions.
-type stopwatch struct {
-	start time.Time
-	at    atomic.Int64 // nanoseconds after start
-}
-
-func (s *stopwatch) reset()                 { s.at.Store(int64(time.Since(s.start))) }
-func (s *stopwatch) elapsed() time.Duration { return time.Since(s.start) - time.Duration(s.at.Load()) }
