@@ -9,8 +9,8 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "UNKNOWN_TARGET", // the bridge has no target of this name, or not for this client
   "IDLE", // the bridge ended an idle connection
   "LIMIT", // the bridge has as many connections as it admits
-  "SESSION_AGE", // the connection reached the age that the bridge or the ticket allows
-  "ENDED", // the operator of the bridge ended the connection
+  "SESSION_EXPIRED", // the bridge ended a connection that had its time
+  "ENDED_BY_OPERATOR", // the operator of the bridge ended the connection
   "TARGET_UNREACHABLE", // the bridge could not connect to the NBD server
   "DRAINING", // the bridge is shutting down
   "DISCONNECTED", // the connection ended by itself
