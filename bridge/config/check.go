@@ -37,11 +37,19 @@ func (k *checker) need(ok bool, key, format string, args ...any) {
 	if ok {
 		return
 	}
-	cause := fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...))
-	if at, found := k.places.nearest(key); found {
-		cause = k.places.problem(at, cause)
+	k.problems = append(k.problems, k.places.name(key, fmt.Errorf(format, args...)))
+}
+
+// At says of an error that it is about the value of a key, such as tls.cert,
+// and where that stands in the file.
+func (c *Config) At(key string, cause error) error { return c.places.name(key, cause) }
+
+func (p places) name(key string, cause error) error {
+	cause = fmt.Errorf("%s: %w", key, cause)
+	if at, found := p.nearest(key); found {
+		return p.problem(at, cause)
 	}
-	k.problems = append(k.problems, cause)
+	return cause
 }
 
 // nearest is where a key stands, or else what it would stand in.

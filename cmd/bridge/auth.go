@@ -23,7 +23,8 @@ var errNoCredential = errors.New("the client presents no credential")
 
 // authorize composes the methods that are on; with none it is nil, which admits
 // everyone. What is returned with it ends with it.
-func authorize(a config.Auth, once *ticket.Once) (authorizer, closer, error) {
+func authorize(c *config.Config, once *ticket.Once) (authorizer, closer, error) {
+	a := c.Auth
 	if a.Methods() == 0 {
 		return nil, nil, nil
 	}
@@ -32,7 +33,7 @@ func authorize(a config.Auth, once *ticket.Once) (authorizer, closer, error) {
 	if a.Tickets != (config.Tickets{}) {
 		verifier, end, err := newVerifier(a.Tickets, once)
 		if err != nil {
-			return nil, nil, fmt.Errorf("auth.tickets.keys: %w", err)
+			return nil, nil, c.At("auth.tickets.keys", err)
 		}
 		methods, keys = append(methods, byTicket(verifier)), end
 	}

@@ -42,8 +42,10 @@ func newOuterTLS(c *config.Config, log *slog.Logger) (*outerTLS, error) {
 	o := &outerTLS{log: log, files: c.TLS, asks: asks(c)}
 	o.seen, o.looked = stamps(o.files), time.Now()
 	var err error
-	o.good, err = load(o.files, o.asks)
-	return o, err
+	if o.good, err = load(o.files, o.asks); err != nil {
+		return nil, c.At("tls", err)
+	}
+	return o, nil
 }
 
 // asks says how the handshake treats client certificates: where another method
@@ -70,7 +72,7 @@ func stamps(files config.TLS) (all [3]stamp) {
 func load(files config.TLS, asks tls.ClientAuthType) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
-		return nil, fmt.Errorf("tls.cert and tls.key: %w", err)
+		return nil, fmt.Errorf("cert and key: %w", err)
 	}
 	c := &tls.Config{
 		Certificates: []tls.Certificate{pair},
@@ -89,11 +91,11 @@ func load(files config.TLS, asks tls.ClientAuthType) (*tls.Config, error) {
 func loadPool(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("tls.clientCA: %w", err)
+		return nil, fmt.Errorf("clientCA: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls.clientCA: %s holds no certificate in PEM", file)
+		return nil, fmt.Errorf("clientCA: %s holds no certificate in PEM", file)
 	}
 	return pool, nil
 }

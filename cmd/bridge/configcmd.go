@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"nbdbridge/bridge/config"
 	"nbdbridge/bridge/ticket"
@@ -48,7 +49,7 @@ func (c *configCheckCommand) Run() error {
 // loadFiles reads the keys and certificates that a configuration names.
 func loadFiles(c *config.Config) error {
 	_, tlsErr := newOuterTLS(c, nil)
-	_, keys, err := authorize(c.Auth, &ticket.Once{})
+	_, keys, err := authorize(c, &ticket.Once{})
 	keys.Close()
 	return errors.Join(tlsErr, err)
 }
@@ -66,14 +67,20 @@ func summary(c *config.Config) string {
 	if c.TLS.Cert != "" {
 		secure = "TLS"
 	}
-	if n := c.Auth.Methods(); n == 1 {
-		need = "authentication by one method"
-	} else if n > 1 {
-		how := "any"
-		if c.Auth.Need == config.NeedAll {
-			how = "all"
-		}
-		need = fmt.Sprintf("authentication by %s of %d methods", how, n)
+	switch n := c.Auth.Methods(); {
+	case n > 1 && c.Auth.Need == config.NeedAll:
+		need = fmt.Sprintf("authentication by all of %d methods", n)
+	case n > 1:
+		need = fmt.Sprintf("authentication by any of %d methods", n)
+	case n == 1:
+		need = "authentication by 1 method"
 	}
-	return fmt.Sprintf("%d listeners, %d targets, %s, %s", max(1, len(c.Listen)), len(c.Targets), secure, need)
+	return strings.Join([]string{count(max(1, len(c.Listen)), "listener"), count(len(c.Targets), "target"), secure, need}, ", ")
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }

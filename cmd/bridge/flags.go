@@ -16,14 +16,14 @@ type rarerFlags struct {
 	AuthNeed     config.Need     `placeholder:"WORD" env:"BRIDGE_AUTH_NEED" help:"any or all of the following, if there are several (default any)."`
 	TicketKeys   string          `placeholder:"FILE" env:"BRIDGE_TICKET_KEYS" help:"Clients need a ticket that one of these keys has signed: PEM, JWK, JWK set or raw secret, or an https:// URL of a JWK set."`
 	Audience     string          `name:"ticket-audience" placeholder:"TEXT" env:"BRIDGE_TICKET_AUDIENCE" help:"The aud that a ticket must have; needed with --ticket-keys."`
-	TicketOnce   bool            `env:"BRIDGE_TICKET_ONCE" help:"Each ticket opens one session (default: as many as it likes until it expires)."`
-	Certificates bool            `name:"auth-certificates" env:"BRIDGE_AUTH_CERTIFICATES" help:"Clients need a certificate of --tls-client-ca; the principal is its common name."`
+	TicketOnce   *bool           `negatable:"" env:"BRIDGE_TICKET_ONCE" help:"Each ticket opens one session (default: as many as it likes until it expires)."`
+	Certificates *bool           `negatable:"" name:"auth-certificates" env:"BRIDGE_AUTH_CERTIFICATES" help:"Clients need a certificate of --tls-client-ca; the principal is its common name."`
 	AuthHeader   string          `placeholder:"NAME" env:"BRIDGE_AUTH_HEADER" help:"A header that names the principal, set by a proxy of --auth-header-from."`
 	HeaderFrom   []config.Peer   `name:"auth-header-from" placeholder:"PEER" env:"BRIDGE_AUTH_HEADER_FROM" help:"A network, address or unix that --auth-header is believed from, and nobody else. Repeatable."`
 	AdminListen  config.Listener `placeholder:"ADDR" env:"BRIDGE_ADMIN_LISTEN" help:"HOST:PORT or unix:/PATH for the operator alone: /metrics, /healthz, /readyz, /sessions (default: none)."`
 	AdminHost    []string        `placeholder:"HOST" env:"BRIDGE_ADMIN_HOST" help:"HOST:PORT that is answered there beside the loopback names. Repeatable (default: none)."`
-	ProbeTargets bool            `env:"BRIDGE_PROBE_TARGETS" help:"/readyz connects to every target (default: no)."`
-	Pprof        bool            `env:"BRIDGE_PPROF" help:"Serve /debug/pprof/ there (default: no)."`
+	ProbeTargets *bool           `negatable:"" env:"BRIDGE_PROBE_TARGETS" help:"/readyz connects to every target (default: no)."`
+	Pprof        *bool           `negatable:"" env:"BRIDGE_PPROF" help:"Serve /debug/pprof/ there (default: no)."`
 	LogFormat    config.Format   `placeholder:"WORD" env:"BRIDGE_LOG_FORMAT" help:"text or json (default text)."`
 	LogLevel     config.Level    `placeholder:"WORD" env:"BRIDGE_LOG_LEVEL" help:"debug, info, warn or error (default info)."`
 }
@@ -37,14 +37,14 @@ func (f *rarerFlags) overrule(c *config.Config) {
 	given(&c.Auth.Need, f.AuthNeed)
 	given(&c.Auth.Tickets.Keys, f.TicketKeys)
 	given(&c.Auth.Tickets.Audience, f.Audience)
-	given(&c.Auth.Tickets.Once, f.TicketOnce)
-	given(&c.Auth.Certificates, f.Certificates)
+	givenSwitch(&c.Auth.Tickets.Once, f.TicketOnce)
+	givenSwitch(&c.Auth.Certificates, f.Certificates)
 	given(&c.Auth.Header.Name, f.AuthHeader)
 	givenList(&c.Auth.Header.From, f.HeaderFrom)
 	given(&c.Admin.Listen, f.AdminListen)
 	givenList(&c.Admin.Hosts, f.AdminHost)
-	given(&c.Admin.ProbeTargets, f.ProbeTargets)
-	given(&c.Admin.Pprof, f.Pprof)
+	givenSwitch(&c.Admin.ProbeTargets, f.ProbeTargets)
+	givenSwitch(&c.Admin.Pprof, f.Pprof)
 	given(&c.Log.Format, f.LogFormat)
 	given(&c.Log.Level, f.LogLevel)
 }
@@ -93,6 +93,12 @@ func given[T comparable](value *T, flag T) {
 	var none T
 	if flag != none {
 		*value = flag
+	}
+}
+
+func givenSwitch(value *bool, flag *bool) {
+	if flag != nil {
+		*value = *flag
 	}
 }
 

@@ -289,7 +289,7 @@ func TestServeRefuses(t *testing.T) {
 		{"no target", "", 2, []string{"--target NAME=tcp://HOST:PORT", "--config"}},
 		{"certificate without key", "--target lab=tcp://h:1 --tls-cert " + cert, 2, []string{"--tls-cert and --tls-key belong together"}},
 		{"key without certificate", "--target lab=tcp://h:1 --tls-key " + key, 2, []string{"--tls-cert and --tls-key belong together"}},
-		{"certificate that is none", "--target lab=tcp://h:1 --tls-cert " + key + " --tls-key " + key, 1, []string{"tls.cert"}},
+		{"certificate that is none", "--target lab=tcp://h:1 --tls-cert " + key + " --tls-key " + key, 1, []string{"tls: cert and key"}},
 		{"public URL with a path", "--target lab=tcp://h:1 --public-url https://b.example/", 2, []string{"--public-url", "public URL", "nothing may follow"}},
 		{"public URL of a WebSocket", "--target lab=tcp://h:1 --public-url wss://b.example", 2, []string{"public URL", "http or https"}},
 		{"any origin", "--target lab=tcp://h:1 --origin https://*.example", 2, []string{"--origin", "no wildcards"}},

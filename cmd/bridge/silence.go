@@ -25,31 +25,44 @@ func (q *silence) context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, silentKey{}, c)
 }
 
-// state is for http.Server. It closes a newcomer beyond the limit.
+// state is for http.Server.
 func (q *silence) state(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		if !q.enter(c) {
-			c.Close()
-		}
+		q.enter(c)
 	case http.StateClosed, http.StateHijacked:
 		q.leave(c)
 	}
 }
 
-func (q *silence) enter(c net.Conn) bool {
+// enter cuts another connection if there are too many, whichever: under attack
+// that is most likely one of the attacker's, and a client that speaks at once
+// is hardly ever hit.
+func (q *silence) enter(c net.Conn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.silent) < q.most {
-		q.silent[c] = true
 		q.full = false
-		return true
-	}
-	if !q.full {
+	} else if !q.full {
 		q.full = true
-		q.log.Warn("too many connections that send no request: newcomers are cut", "limit", q.most)
+		q.log.Warn("too many connections that send no request: some are cut", "limit", q.most)
 	}
-	return false
+	for victim := range q.silent {
+		if len(q.silent) < q.most {
+			break
+		}
+		delete(q.silent, victim)
+		cut(victim)
+	}
+	q.silent[c] = true
+}
+
+// cut closes the socket below TLS, which would want to say goodbye.
+func cut(c net.Conn) {
+	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = secure.NetConn()
+	}
+	c.Close()
 }
 
 func (q *silence) leave(c net.Conn) {

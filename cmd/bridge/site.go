@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/gorilla/handlers"
 
@@ -73,7 +74,8 @@ func (s *site) listen() (listeners []net.Listener, err error) {
 	}
 	for _, address := range from {
 		l, err := listen.Listen(string(address), listen.Options{
-			Mode: uint32(s.config.SocketMode), ProxyProtocol: proxies(s.config.Proxies.Protocol), Log: s.log,
+			Mode: uint32(s.config.SocketMode), ProxyProtocol: proxies(s.config.Proxies.Protocol),
+			HeaderTimeout: time.Duration(s.config.Limits.HeaderTimeout), Log: s.log,
 		})
 		if err != nil {
 			closeAll(listeners)
@@ -136,7 +138,7 @@ func (s *site) handler(c *config.Config) (*bridge.Handler, closer, error) {
 	}
 	var keys closer
 	var err error
-	h.Authorize, keys, err = authorize(c.Auth, &s.once)
+	h.Authorize, keys, err = authorize(c, &s.once)
 	return h, keys, err
 }
 
