@@ -79,7 +79,7 @@ func (s *session) copyMessage(message io.Reader, buf []byte) error {
 func (s *session) gather(buf []byte) (n int, err error) {
 	for {
 		size, ok := s.client.atHand()
-		if !ok || n+size > len(buf) {
+		if !ok || n+size > len(buf) || s.limits.tooLong(int64(size)) {
 			return n, nil
 		}
 		message, err := s.nextMessage()
