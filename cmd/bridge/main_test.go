@@ -125,7 +125,7 @@ func TestHelp(t *testing.T) {
 		"serve":        {"(default 127.0.0.1:8080)", "--target=NAME=ADDR", "tcp://HOST:PORT or unix:///PATH", "10 s", "75 s", "4503", "SIGTERM", "421", "Repeatable", "(default: only /nbd/)", "SIGHUP", "$BRIDGE_TARGET", "--[no-]splice", "--drain=TIME"},
 		"config check": {"line and column", "Exit codes: 0 a good file, 1 a bad one"},
 		"demo":         {"(default 127.0.0.1:8080)", "32 MiB", "read-only", "Repeatable", "client certificate", "Ctrl-C"},
-		"":             {"serve", "demo", "serve-disk", "info", "connect", "ticket", "Exit codes: 0 success, 1 failure, 2"},
+		"info":         {"in bytes", "--tls=MODE", "default: off for nbd:// and nbd+unix://, else require", "--ca=FILE", "--server-name=NAME", "--cert=FILE", "--key=FILE", "10809", "JSON", "--token-file=FILE", "read for every connection", "only once"},
 		"serve-disk": {
 			"(default tcp://127.0.0.1:10809)", "notls", "optionaltls", "forcedtls", "selectivetls", "in bytes", "mode 0600", "flock", "256", "30 s",
 			"64 MiB", "32 MiB", "Ctrl-C", "Repeatable", "(default: no TLS)", "(default: clients may write)", "Exit codes",

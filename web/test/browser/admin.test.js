@@ -95,6 +95,6 @@ inEachBrowser("the admin listener", ({ page: openPage }) => {
     assert.match((await operator("GET", `${url}/metrics`)).text, /target="lab"/);
     assert.equal((await operator("POST", `${url}/sessions/${await session()}/end`)).status, 204);
     const code = await page.evaluate(async () => (await /** @type {any} */ (globalThis).disk.closed)?.code);
-    assert.equal(code, "ENDED");
+    assert.equal(code, "ENDED_BY_OPERATOR");
   });
 }, { names: ["evil.example"] });
