@@ -11,10 +11,10 @@ GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 # The sources of the WASM program: tests change nothing in it.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
 
-.PHONY: help build demo test lint fmt fuzz bench size clean
+.PHONY: help build demo test lint fmt fuzz bench bench-bridge size clean
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: $(WASM).gz $(WASM).zst web/client/wasm_exec.js ## Build bin/bridge with the web files in it
 	$(GO) build -trimpath -o bin/bridge ./cmd/bridge
@@ -30,6 +30,7 @@ lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck,
 	$(GO) vet ./...
 	$(JS) $(GO) vet ./nbd/... ./wasm/client
 	$(GO) run $(STATICCHECK) ./...
+	cd examples/embed && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./wasm/client
 	$(GO) test -count=1 ./test/imports
 	cd web && npm run --silent check
@@ -42,6 +43,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 
 bench: build ## Measure disk.read in Chromium against a raw WebSocket
 	$(GO) run ./bench
+
+bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain proxy into bench/RESULTS.md (ARGS=-quick to try)
+	@bash test/setup.sh websockify haproxy
+	PATH=$$PATH:/usr/sbin $(GO) run ./bench/bridge $(ARGS)
 
 size: $(WASM) ## Print the size of the WASM program and hold it to its budget
 	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)

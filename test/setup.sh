@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go and Node: Debian, as root. Elsewhere it
-# says what to install, and the tests that need it are skipped.
+# says what to install, and the tests that need it are skipped. With names of
+# programs it installs those alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 export DEBIAN_FRONTEND=noninteractive
@@ -10,16 +11,19 @@ wanted=(
   nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbd-client:nbd-client
   nbdcopy:libnbd-bin nbdsh:python3-libnbd certtool:gnutls-bin
   chromium:chromium firefox-esr:firefox-esr
+  nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
 )
+measured=(websockify:websockify) # by `make bench-bridge` alone
 PATH=$PATH:/usr/sbin:/sbin
 
 install_packages() {
-  local item missing=()
-  for item in "${wanted[@]}"; do
+  local item missing=() only=" ${*:-${wanted[*]%%:*}} "
+  for item in "${wanted[@]}" "${measured[@]}"; do
+    [[ $only == *" ${item%%:*} "* ]] || continue
     command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
   done
-  [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+  [ $# != 0 ] || [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "Some tests can't run. For all of them, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -30,7 +34,17 @@ install_packages() {
   apt_install "${missing[@]}" 2>/dev/null || { apt-get update -qq && apt_install "${missing[@]}"; }
 }
 
-apt_install() { apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+# Some packages bring a daemon. policy-rc.d is how Debian is told not to start
+# it; a machine that has one keeps its own. In a subshell, for its trap.
+apt_install() (
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+  fi
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+)
 
 # A second qemu, of the distribution's backports: the only peer with extended
 # headers. It is unpacked beside the first one, which stays as it is.
@@ -68,5 +82,5 @@ fetch_qemu() {
   "$1/usr/bin/qemu-nbd" --version >/dev/null # its libraries must be there
 }
 
-install_packages
-if command -v apt-get >/dev/null; then unpack_qemu; fi
+install_packages "$@"
+if [ $# = 0 ] && command -v apt-get >/dev/null; then unpack_qemu; fi

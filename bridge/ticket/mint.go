@@ -27,7 +27,7 @@ func Mint(k Key, c Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
-	if err := checkForm(token); err != nil {
+	if err := CheckForm(token); err != nil {
 		return "", err
 	}
 	return token, nil

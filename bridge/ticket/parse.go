@@ -10,8 +10,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// checkForm bounds what is decoded, and keeps to the letters of base64url.
-func checkForm(token string) error {
+// CheckForm tells whether a text can be a ticket at all, which is not whether it
+// is a good one: at most MaxLength bytes, in three parts of base64url. So it can
+// stand in a header.
+func CheckForm(token string) error {
 	if len(token) > MaxLength {
 		return fmt.Errorf("the ticket has %d bytes, and at most %d are accepted", len(token), MaxLength)
 	}

@@ -19,7 +19,7 @@ func FromRequest(r *http.Request) (string, error) {
 	if len(tokens) > 1 {
 		return "", errors.New("the request carries more than one ticket: want one, as a subprotocol or as Authorization")
 	}
-	if err := checkForm(tokens[0]); err != nil {
+	if err := CheckForm(tokens[0]); err != nil {
 		return "", err
 	}
 	return tokens[0], nil

@@ -75,7 +75,7 @@ func (v *Verifier) Verify(ctx context.Context, token, target string) (Claims, er
 	if v.Keys == nil || v.Audience == "" {
 		return Claims{}, errors.New("tickets can't be checked: the verifier lacks its keys or its audience")
 	}
-	if err := checkForm(token); err != nil {
+	if err := CheckForm(token); err != nil {
 		return Claims{}, err
 	}
 	claims, err := v.parse(ctx, token)

@@ -27,6 +27,7 @@ type commands struct {
 	Info      infoCommand      `cmd:"" help:"Tell what an NBD server exports, directly or through a bridge."`
 	Config    configCommand    `cmd:"" help:"Look at configuration files."`
 	Connect   connectCommand   `cmd:"" help:"Offer an export behind a bridge to native tools, on a local socket."`
+	Ticket    ticketCommand    `cmd:"" help:"Print a ticket that admits a client to targets of a bridge."`
 }
 
 // A usageError is a command line that parsed but can't be meant.

@@ -46,9 +46,11 @@ var rules = map[string]rule{
 		never: []string{ours + "wasm", ours + "test", ours + "bench", "syscall/js"},
 	},
 	"bench":          {may: []string{ours + "bridge", ours + "nbd", ours + "web"}},
+	"bench/bridge":   {may: []string{ours + "bridge", "golang.org/x/sys"}, never: []string{ours + "nbd"}},
 	"test/report":    {},
 	"test/interop":   {},
 	"test/adversary": {may: []string{ours + "nbd"}},
+	"test/deploy":    {},
 	"test/imports":   {},
 }
 
