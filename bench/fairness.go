@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -75,17 +76,35 @@ type meteredWriter struct {
 
 func (w *meteredWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	return &meteredConn{conn, w.meter}, buffers, err
+	return &meteredConn{Conn: conn, meter: w.meter}, buffers, err
 }
 
 type meteredConn struct {
 	net.Conn
 	meter *meter
+	left  int // bytes of the frame under way
 }
 
-// Write is called once for each message: the bridge sends them whole.
+// Write sees each header at the beginning of a write: the bridge writes it in
+// front of the payload.
 func (c *meteredConn) Write(p []byte) (int, error) {
-	c.meter.messages.Add(1)
-	c.meter.bytes.Add(int64(len(p)))
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if c.left == 0 {
+		c.left = frameLength(p)
+		c.meter.messages.Add(1)
+		c.meter.bytes.Add(int64(c.left))
+	}
+	c.left -= n
+	return n, err
+}
+
+// frameLength is a frame's length with its header (RFC 6455, 5.2).
+func frameLength(p []byte) int {
+	switch p[1] {
+	case 126:
+		return 4 + int(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		return 10 + int(binary.BigEndian.Uint64(p[2:]))
+	}
+	return 2 + int(p[1])
 }

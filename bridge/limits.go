@@ -112,7 +112,9 @@ func (l Limits) watch() time.Duration {
 // weigh ends the session of a client whose message has come to so many bytes,
 // if those are too many.
 func (s *session) weigh(message int64) {
-	if s.limits.Message > 0 && message > s.limits.Message {
+	if s.limits.tooLong(message) {
 		s.end(verdict{code: websocket.StatusMessageTooBig, reason: "the message is longer than this bridge takes"})
 	}
 }
+
+func (l Limits) tooLong(message int64) bool { return l.Message > 0 && message > l.Message }

@@ -30,7 +30,7 @@ func introduce(ctx context.Context, target net.Conn, r *http.Request) error {
 // unspecified address.
 func newProxyHeader(r *http.Request) *proxyproto.Header {
 	source := parseAddress(r.RemoteAddr)
-	source = netip.AddrPortFrom(source.Addr().Unmap().WithZone(""), source.Port())
+	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
 	if !source.IsValid() {
 		return proxyproto.HeaderProxyFromAddrs(2, nil, nil)
 	}

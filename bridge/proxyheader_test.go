@@ -60,6 +60,7 @@ func TestProxyProtocol(t *testing.T) {
 		{"192.0.2.1:1234", six, proxyproto.TCPv6, "192.0.2.1:1234", "[2001:db8::443]:443"},
 		{"[2001:db8::1]:1234", four, proxyproto.TCPv6, "[2001:db8::1]:1234", "198.51.100.1:443"},
 		{"192.0.2.1", &net.UnixAddr{Name: "/run/b.sock", Net: "unix"}, proxyproto.TCPv4, "192.0.2.1:0", "0.0.0.0:0"},
+		{"::ffff:192.0.2.1", &net.UnixAddr{Name: "/run/b.sock", Net: "unix"}, proxyproto.TCPv4, "192.0.2.1:0", "0.0.0.0:0"},
 		{"2001:db8::1", &net.UnixAddr{Name: "/run/b.sock", Net: "unix"}, proxyproto.TCPv6, "[2001:db8::1]:0", "[::]:0"},
 		{"@", four, proxyproto.UNSPEC, "", ""},
 		{"proxy.example:80", four, proxyproto.UNSPEC, "", ""},

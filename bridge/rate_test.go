@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -292,5 +293,73 @@ func TestMessageLimit(t *testing.T) {
 		if n := got.Load(); n > 400_000 || n < 300_000 {
 			t.Errorf("the target got %d bytes", n)
 		}
+	}
+}
+
+// The limit holds for short messages too, of which many come at once.
+func TestMessageLimitAmongMany(t *testing.T) {
+	targets, conns := newTarget(t)
+	r := dialRaw(t, serve(t, &bridge.Handler{Targets: targets, Limits: bridge.Limits{Message: 50}}))
+	target := receive(t, conns)
+	var many []byte
+	for range 100 {
+		many = append(append(many, 0x82, 0x80|50, 0, 0, 0, 0), make([]byte, 50)...)
+	}
+	many = append(append(many, 0x82, 0x80|51, 0, 0, 0, 0), make([]byte, 51)...)
+	if _, err := r.Write(many); err != nil {
+		t.Fatal(err)
+	}
+	head, payload, err := r.next()
+	if err != nil || head != 0x88 || websocket.StatusCode(payload[0])<<8|websocket.StatusCode(payload[1]) != websocket.StatusMessageTooBig {
+		t.Errorf("%x %q, %v; want a close with 1009", head, payload, err)
+	}
+	r.Close()
+	if n, _ := readEnd(target); n != 5000 {
+		t.Errorf("the target got %d bytes, want the 5000 before", n)
+	}
+}
+
+// What was fine when a client came need not be so once its ticket is read.
+func TestLimitsReachedMeanwhile(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	dials := &watch{}
+	h := &bridge.Handler{Targets: lab, Dial: func(ctx context.Context, target bridge.Target) (net.Conn, error) {
+		dials.dials.Add(1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, Limits: bridge.Limits{SessionsPerAddress: 1}, Authorize: func(*http.Request, string) (bridge.Grant, error) {
+		asked <- struct{}{}
+		<-answer
+		return bridge.Grant{}, nil
+	}}
+	base := serve(t, h)
+	var waiting []*websocket.Conn
+	for range 3 {
+		waiting = append(waiting, dial(t, base, "lab"))
+		receive(t, asked)
+	}
+	answer <- struct{}{}
+	waitFor(t, func() bool { return len(h.Sessions()) == 1 })
+	answer <- struct{}{}
+	ended := make(chan websocket.StatusCode, len(waiting))
+	for _, c := range waiting {
+		go func() {
+			_, _, err := c.Read(context.Background())
+			ended <- websocket.CloseStatus(err)
+		}()
+	}
+	if code := receive(t, ended); code != bridge.StatusLimit {
+		t.Errorf("the second one ended with %d", code)
+	}
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = h.Drain(canceled)
+	answer <- struct{}{}
+	if code := receive(t, ended); code != bridge.StatusDraining {
+		t.Errorf("the third one ended with %d", code)
+	}
+	go h.Shutdown(context.Background())
+	if code := receive(t, ended); code != bridge.StatusDraining || dials.dials.Load() != 1 {
+		t.Errorf("the first one ended with %d, %d dials", code, dials.dials.Load())
 	}
 }

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 
 	"github.com/coder/websocket"
 )
 
 // targetEnded is the end of what a target says.
 func (s *session) targetEnded(err error) {
+	if s.reset.Load() {
+		err = syscall.ECONNRESET
+	}
 	if errors.Is(err, io.EOF) {
 		s.end(verdict{code: websocket.StatusNormalClosure, reason: "target closed the connection"})
 		return

@@ -29,10 +29,11 @@ func (h *Handler) Validate() error {
 }
 
 // Reload gives h the Targets, PublicURL, Origins, Authorize, Dial, Limits and
-// CopyOnly of next, if next is valid; else it changes nothing and returns the error of
-// Validate. Sessions under way go on under what they were admitted by; their
-// number still counts, and so does what clients have used of their rates. next
-// serves nothing itself. Reload may be called at any time, from any goroutine.
+// CopyOnly of next, if next is valid; else it changes nothing and returns the
+// error of Validate. Sessions under way go on under what they were admitted by;
+// their number still counts, and so does what clients have used of their rates.
+// next serves nothing itself. Reload may be called at any time, from any
+// goroutine.
 func (h *Handler) Reload(next *Handler) error {
 	s, err := next.compile()
 	if err != nil {

@@ -41,6 +41,7 @@ type session struct {
 	moved      stopwatch   // since data moved
 	forwarding atomic.Bool // the target is being written to, so the client is not heard
 	forwarded  stopwatch   // since then
+	reset      atomic.Bool // the target's connection broke while it was written to
 
 	mu      sync.Mutex // guards what follows
 	verdict *verdict

@@ -67,8 +67,8 @@ func TestSessionAge(t *testing.T) {
 // Without a limit on their age, sessions last.
 func TestNoSessionAge(t *testing.T) {
 	bubble(t, bridge.Limits{}, func(t *testing.T, client *raw, target net.Conn) {
-		time.AfterFunc(1000*time.Hour, func() { target.Close() })
-		wantEndAfter(t, client, websocket.StatusNormalClosure, 1000*time.Hour)
+		time.AfterFunc(50*time.Hour, func() { target.Close() })
+		wantEndAfter(t, client, websocket.StatusNormalClosure, 50*time.Hour)
 	})
 }
 
@@ -80,13 +80,13 @@ func TestSessions(t *testing.T) {
 		t.Errorf("before the first: %v", got)
 	}
 	var clients []*websocket.Conn
-	for i := range 5 {
+	for i := range 20 {
 		clients = append(clients, dial(t, base, "lab", "User", fmt.Sprint("user", i), "Origin", base))
 		receive(t, conns)
 	}
 	wantClose(t, dial(t, base, "lab"), bridge.StatusUnauthorised) // is not listed
 	got := h.Sessions()
-	if len(got) != 5 || !slices.IsSortedFunc(got, func(a, b bridge.SessionInfo) int { return int(a.ID) - int(b.ID) }) {
+	if len(got) != 20 || !slices.IsSortedFunc(got, func(a, b bridge.SessionInfo) int { return int(a.ID) - int(b.ID) }) {
 		t.Fatalf("sessions: %+v", got)
 	}
 	for i, s := range got {

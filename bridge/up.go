@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"syscall"
 
 	"github.com/coder/websocket"
 )
@@ -79,7 +80,7 @@ func (s *session) copyMessage(message io.Reader, buf []byte) error {
 func (s *session) gather(buf []byte) (n int, err error) {
 	for {
 		size, ok := s.client.atHand()
-		if !ok || n+size > len(buf) {
+		if !ok || n+size > len(buf) || s.limits.tooLong(int64(size)) {
 			return n, nil
 		}
 		message, err := s.nextMessage()
@@ -98,14 +99,18 @@ func (s *session) gather(buf []byte) (n int, err error) {
 }
 
 // forward writes to the target. A failure is left for copyDown to find, after
-// the target's last words.
+// the target's last words; but a reset is told once, and reads as a good end
+// from then on.
 func (s *session) forward(b []byte) {
 	if len(b) == 0 || s.ended() {
 		return
 	}
 	s.forwarded.reset()
 	s.forwarding.Store(true)
-	n, _ := s.target.Write(b)
+	n, err := s.target.Write(b)
+	if errors.Is(err, syscall.ECONNRESET) {
+		s.reset.Store(true)
+	}
 	s.client.heard.reset()
 	s.forwarding.Store(false)
 	s.handler.metrics.waited(sideTarget, s.forwarded.elapsed())

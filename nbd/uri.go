@@ -216,10 +216,14 @@ func (u *URI) readExport(path string) error {
 	return checkName(u.Export)
 }
 
-// redact hides a password in what errors repeat. What can't be read may hold
-// one anywhere before an @.
+// redact hides what may be secret in what errors repeat: a password, and all
+// behind the path of a URL that is not one of NBD's own, such as a bridge's.
+// What can't be read may hold a password anywhere before an @.
 func redact(s string) string {
 	p, err := url.Parse(s)
+	if i := strings.IndexAny(s, "?#"); i >= 0 && !strings.HasPrefix(strings.ToLower(s), "nbd") {
+		return redact(s[:i]) + s[i:i+1] + "…"
+	}
 	if err == nil && p.User != nil {
 		return p.Redacted()
 	}

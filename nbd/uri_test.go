@@ -236,6 +236,24 @@ func TestParseURIHidesPasswords(t *testing.T) {
 	}
 }
 
+// What stands behind the path of a bridge's URL may be a secret, however wrong
+// the rest is.
+func TestParseURIHidesQueries(t *testing.T) {
+	for _, text := range []string{
+		"ws://h?secret", "wss://h/nbd/lab?a=secret#", "WS://h/?secret", "ws://h/nbd/lab?tls-x&a=secret", "ws:h/nbd/lab?secret", "ws://h/%zz?secret",
+		"ws://h/nbd/lab#secret", "ws://h:0/nbd/lab?secret", "https://h/nbd/lab?secret", "h/nbd/lab?secret", "ws://me:secret@h/nbd/lab?secret", "ws://h\x7f/?secret",
+		"ws://h?me:secret@x", "ws://me:sec?ret@h/",
+	} {
+		_, err := nbd.ParseURI(text)
+		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "ret@") {
+			t.Errorf("%s: the error is %v", text, err)
+		}
+	}
+	if _, err := nbd.ParseURI("nbd+unix:///vda?sockt=/run/s"); err == nil || !strings.Contains(err.Error(), "sockt=/run/s") {
+		t.Errorf("the error hides what is wrong: %v", err)
+	}
+}
+
 // FuzzParseURI reads arbitrary text: what is taken can be printed and read
 // again, and holds nothing that could be taken for something else.
 func FuzzParseURI(f *testing.F) {

@@ -22,6 +22,9 @@ suite() {
 
 go_native() { go test -json -race ./... | go run ./test/report -tally "$tally"; }
 
+# A module of its own, as the programs are that embed the bridge.
+go_example() { (cd examples/embed && go test -json -race ./...) | go run ./test/report -tally "$tally"; }
+
 # The program that runs the tests in Node hands its whole environment to
 # WebAssembly, which has little room for it.
 go_js() {
@@ -42,6 +45,7 @@ count() { cat "$tallies"/* | grep -c "^$1"; }
 
 bash test/setup.sh
 suite "Go, native, with the race detector" go_native
+suite "The example of embedding" go_example
 suite "Go, WebAssembly in Node" go_js
 suite "JavaScript in Node" node_tests unit
 # One browser at a time: two cores do not carry more.

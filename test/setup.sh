@@ -8,18 +8,18 @@ export DEBIAN_FRONTEND=noninteractive
 
 wanted=(
   gcc:gcc # of the race detector, with libc6-dev
-  websockify:websockify # what `make bench-bridge` measures beside ours
   nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbd-client:nbd-client
   nbdcopy:libnbd-bin nbdsh:python3-libnbd certtool:gnutls-bin
   chromium:chromium firefox-esr:firefox-esr
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
 )
+measured=(websockify:websockify) # by `make bench-bridge` alone
 PATH=$PATH:/usr/sbin:/sbin
 
 install_packages() {
   local item missing=() only=" ${*:-${wanted[*]%%:*}} "
-  for item in "${wanted[@]}"; do
+  for item in "${wanted[@]}" "${measured[@]}"; do
     [[ $only == *" ${item%%:*} "* ]] || continue
     command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
   done
@@ -35,14 +35,16 @@ install_packages() {
 }
 
 # Some packages bring a daemon. policy-rc.d is how Debian is told not to start
-# it; a machine that has one keeps its own.
-apt_install() {
-  local policy=/usr/sbin/policy-rc.d ours= code=0
-  [ -e $policy ] || { ours=yes && printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy; }
-  apt-get install -y -qq --no-install-recommends "$@" >/dev/null || code=$?
-  [ -z "$ours" ] || rm -f $policy
-  return $code
-}
+# it; a machine that has one keeps its own. In a subshell, for its trap.
+apt_install() (
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+  fi
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+)
 
 # A second qemu, of the distribution's backports: the only peer with extended
 # headers. It is unpacked beside the first one, which stays as it is.

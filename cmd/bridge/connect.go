@@ -16,6 +16,7 @@ import (
 type connectCommand struct {
 	URL    string `arg:"" help:"ws://HOST/nbd/TARGET or wss://… of a bridge's target."`
 	Listen string `required:"" placeholder:"ADDR" help:"unix:///PATH or tcp://HOST:PORT to offer the export on; use a loopback address."`
+	tokenFlags
 }
 
 // Help is shown by --help.
@@ -27,7 +28,7 @@ func (*connectCommand) Help() string {
 
 A unix socket is made for its owner alone (mode 0600); one that a dead process left is taken over, and nothing else is ever removed. A TCP port is open to everyone who reaches it.
 
-The bridge is connected to once a tool connects, and has 15 s for its answer. A session that it refuses is logged with the reason, and the tool's connection is closed. SIGINT (Ctrl-C) and SIGTERM end all sessions and remove the socket.`
+The bridge is connected to once a tool connects, and has 15 s for its answer. A session that it refuses is logged with the reason, and the tool's connection is closed. A bridge that wants tickets gets the one in --token-file, which is read for each connection. SIGINT (Ctrl-C) and SIGTERM end all sessions and remove the socket.`
 }
 
 func (c *connectCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -38,13 +39,16 @@ func (c *connectCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if e.Bridge == "" {
 		return usagef("%q is no bridge: native tools can reach it directly; want ws:// or wss://", c.URL)
 	}
+	if err := c.attach(e, log); err != nil {
+		return err
+	}
 	l, err := listenLocal(c.Listen)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	log.Info("offering", "listen", c.Listen, "bridge", c.URL)
-	return acceptLoop(ctx, l, c.URL, log)
+	log.Info("offering", "listen", c.Listen, "bridge", e.url)
+	return acceptLoop(ctx, l, e, log)
 }
 
 // listenLocal opens unix:///PATH, for its owner alone, or tcp://HOST:PORT. The
@@ -107,7 +111,7 @@ func isStale(path string) bool {
 }
 
 // acceptLoop serves until ctx ends, then closes every session.
-func acceptLoop(ctx context.Context, l net.Listener, url string, log *slog.Logger) error {
+func acceptLoop(ctx context.Context, l net.Listener, e *endpoint, log *slog.Logger) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -126,7 +130,7 @@ func acceptLoop(ctx context.Context, l net.Listener, url string, log *slog.Logge
 			return fmt.Errorf("accepting: %w", err)
 		}
 		sessions.Go(func() {
-			if err := tunnel(ctx, local, url); err != nil {
+			if err := tunnel(ctx, local, e); err != nil {
 				log.Error("session failed", "error", err)
 			}
 		})
@@ -134,9 +138,9 @@ func acceptLoop(ctx context.Context, l net.Listener, url string, log *slog.Logge
 }
 
 // tunnel carries one connection until either side ends it.
-func tunnel(ctx context.Context, local net.Conn, url string) error {
+func tunnel(ctx context.Context, local net.Conn, e *endpoint) error {
 	defer local.Close()
-	remote, err := dialTunnel(ctx, url)
+	remote, err := dialTunnel(ctx, e.Bridge, e.token)
 	if err != nil {
 		return err
 	}

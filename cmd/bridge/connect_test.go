@@ -162,6 +162,12 @@ func TestConnectWantsABridge(t *testing.T) {
 // read its log, and to end it.
 func startConnect(t *testing.T, url string) (dial func() net.Conn, book logBook, stop func()) {
 	t.Helper()
+	return startConnectAs(t, url, url)
+}
+
+// startConnectAs does so with a URL that is logged in another form.
+func startConnectAs(t *testing.T, url, shown string) (dial func() net.Conn, book logBook, stop func()) {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
 	log, book := newLog()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -181,7 +187,7 @@ func startConnect(t *testing.T, url string) (dial func() net.Conn, book logBook,
 		}
 	}
 	t.Cleanup(stop)
-	book.await(t, "offering", socket, url)
+	book.await(t, "offering", socket, shown)
 	return func() net.Conn { return dialLocal(t, socket) }, book, stop
 }
 

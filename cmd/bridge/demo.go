@@ -10,7 +10,7 @@ import (
 	"net"
 	"net/http"
 
-	"nbdbridge/bridge"
+	"nbdbridge/bridge/config"
 	"nbdbridge/nbd"
 	"nbdbridge/nbd/device"
 )
@@ -68,14 +68,22 @@ func (c *demoCommand) serve(ctx context.Context, log *slog.Logger, l net.Listene
 		nbdDone <- server.Serve(ctx, l)
 		cancel()
 	}()
-	s := &site{listen: c.Listen, ui: ui, log: log, targets: bridge.Targets{
-		demoTarget: {Network: "tcp", Address: l.Addr().String()},
-	}}
+	s := &site{config: c.config(l.Addr()), ui: ui, log: log}
 	err := s.run(ctx, func(base string) {
 		fmt.Printf("Open %s/demo/ in a browser. Stop with Ctrl-C.\n", base)
 	})
 	cancel()
 	return errors.Join(err, <-nbdDone)
+}
+
+// config is a bridge to the server at an address. Sessions that go on have no
+// reason to be waited for when the disks go away with them.
+func (c *demoCommand) config(server net.Addr) *config.Config {
+	return &config.Config{
+		Listen:  []config.Listener{config.Listener(c.Listen)},
+		Targets: map[string]config.Target{demoTarget: {Address: config.Address{Network: "tcp", Address: server.String()}}},
+		Limits:  config.Limits{Drain: -1},
+	}
 }
 
 // exports are the images, or the sample disk.

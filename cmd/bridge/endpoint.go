@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"strings"
 
 	"nbdbridge/nbd"
 )
@@ -10,7 +11,8 @@ import (
 // An endpoint is where an NBD server is to be reached, directly or through a
 // bridge, as the user's URI states it.
 type endpoint struct {
-	url string // as it was given
+	url   string // as it was given, and as it may be shown
+	token tokenSource
 	*nbd.URI
 }
 
@@ -20,13 +22,25 @@ func parseEndpoint(s string) (*endpoint, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return &endpoint{s, u}, nil
+	if u.Bridge != "" {
+		s = withoutQuery(s)
+	}
+	return &endpoint{s, noToken, u}, nil
+}
+
+// withoutQuery is the URL of a bridge as logs and errors may hold it: proxies
+// in front of one may want secrets in the query.
+func withoutQuery(url string) string {
+	if before, _, found := strings.Cut(url, "?"); found {
+		return before + "?…"
+	}
+	return url
 }
 
 // dial opens the byte stream to the server.
 func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	if e.Bridge != "" {
-		return dialTunnel(ctx, e.Bridge)
+		return dialTunnel(ctx, e.Bridge, e.token)
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, e.Network, e.Address)

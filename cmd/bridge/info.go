@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"nbdbridge/nbd"
@@ -18,6 +19,7 @@ type infoCommand struct {
 	JSON   bool    `name:"json" help:"Print one JSON object in place of text; \"tls\" is null in plain text."`
 	Export *string `placeholder:"NAME" help:"Only this export (default: that of the URL, else all that the server lists, else its default export)."`
 	trustFlags
+	tokenFlags
 }
 
 // Help is shown by --help.
@@ -29,7 +31,9 @@ func (*infoCommand) Help() string {
   bridge info "nbd+unix:///vda?socket=/run/nbd.sock"
   bridge info "nbds://nbd7.lab/vda?tls-certificates=/etc/pki/lab"
 
-The port of nbd:// and nbds:// is 10809 unless given. What follows the host's slash is the export's name. tls-certificates names a folder with ca-cert.pem and, for servers that demand one, client-cert.pem and client-key.pem.`
+The port of nbd:// and nbds:// is 10809 unless given. What follows the host's slash is the export's name. tls-certificates names a folder with ca-cert.pem and, for servers that demand one, client-cert.pem and client-key.pem.
+
+A bridge that wants tickets gets the one in --token-file, once for the list and once for each export. If it takes a ticket only once, name the --export: then there is one connection.`
 }
 
 // A report is what `bridge info` prints.
@@ -59,9 +63,12 @@ type blockSize struct {
 	MaximumPayload uint32 `json:"maximumPayload"`
 }
 
-func (c *infoCommand) Run(ctx context.Context) error {
+func (c *infoCommand) Run(ctx context.Context, log *slog.Logger) error {
 	e, err := parseEndpoint(c.URL)
 	if err != nil {
+		return err
+	}
+	if err := c.attach(e, log); err != nil {
 		return err
 	}
 	cfg, err := c.config(e)
@@ -70,7 +77,7 @@ func (c *infoCommand) Run(ctx context.Context) error {
 	}
 	r, err := c.gather(ctx, e, cfg)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.URL, withAdvice(err))
+		return fmt.Errorf("%s: %w", e.url, withAdvice(err))
 	}
 	if c.JSON {
 		enc := json.NewEncoder(os.Stdout)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"path/filepath"
@@ -344,7 +345,7 @@ func TestInfoAdvises(t *testing.T) {
 		{bridge + "nobody", trustFlags{TLS: "off"}, "unknown target"},
 		{bridge + "lab", trustFlags{CA: ca, Cert: cert, Key: key, ServerName: "evil.example"}, "--server-name NAME"},
 	} {
-		err := (&infoCommand{URL: c.url, trustFlags: c.flags}).Run(t.Context())
+		err := (&infoCommand{URL: c.url, trustFlags: c.flags}).Run(t.Context(), slog.New(slog.DiscardHandler))
 		t.Run(c.advice, func(t *testing.T) { wantError(t, err, false, c.url, c.advice) })
 	}
 }

@@ -25,7 +25,9 @@ type commands struct {
 	Demo      demoCommand      `cmd:"" help:"Show everything at work: an embedded NBD server, the bridge and the pages in one process."`
 	ServeDisk serveDiskCommand `cmd:"" help:"Serve disk images over NBD: a small server for those who have none."`
 	Info      infoCommand      `cmd:"" help:"Tell what an NBD server exports, directly or through a bridge."`
+	Config    configCommand    `cmd:"" help:"Look at configuration files."`
 	Connect   connectCommand   `cmd:"" help:"Offer an export behind a bridge to native tools, on a local socket."`
+	Ticket    ticketCommand    `cmd:"" help:"Print a ticket that admits a client to targets of a bridge."`
 }
 
 // A usageError is a command line that parsed but can't be meant.
@@ -37,6 +39,7 @@ func usagef(format string, args ...any) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

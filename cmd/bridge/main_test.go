@@ -78,8 +78,13 @@ func TestExitCodes(t *testing.T) {
 		{"info nbd://h/a --export b", 2, "give one of them"},
 		{"info nbd://" + closed, 1, "connection refused"},
 		{"info ws://" + closed + "/nbd/x --tls off", 1, "no bridge at"},
-		{"serve --listen nowhere --target lab=tcp://h:1", 1, "nowhere"},
+		{"serve --listen nowhere --target lab=tcp://h:1", 2, "nowhere"},
+		{"config", 2, "check"},
+		{"config check", 2, "<file>"},
+		{"config check /no/such/file", 1, "/no/such/file"},
 		{"demo --listen 127.0.0.1:0 --image " + empty, 1, ""},
+		{"ticket", 2, "--audience"},
+		{"ticket --help", 0, ""},
 		{"serve-disk", 2, "<file>"},
 		{"serve-disk /no/such/file", 2, "/no/such/file"},
 		{"serve-disk " + t.TempDir(), 2, "director"},
@@ -116,15 +121,17 @@ func TestExitCodeOfWrappedErrors(t *testing.T) {
 // A help text states units, defaults and what happens in the end.
 func TestHelp(t *testing.T) {
 	for command, texts := range map[string][]string{
-		"":      {"serve", "demo", "serve-disk", "info", "connect", "Exit codes: 0 success, 1 failure, 2"},
-		"serve": {"(default 127.0.0.1:8080)", "--target=NAME=ADDR", "tcp://HOST:PORT or unix:///PATH", "10 s", "75 s", "4503", "SIGTERM", "421", "Repeatable", "(default: only /nbd/)"},
-		"demo":  {"(default 127.0.0.1:8080)", "32 MiB", "read-only", "Repeatable", "client certificate", "Ctrl-C"},
-		"info":  {"in bytes", "--tls=MODE", "default: off for nbd:// and nbd+unix://, else require", "--ca=FILE", "--server-name=NAME", "--cert=FILE", "--key=FILE", "10809", "JSON"},
+		"":             {"serve", "demo", "serve-disk", "info", "connect", "ticket", "Exit codes: 0 success, 1 failure, 2"},
+		"serve":        {"(default 127.0.0.1:8080)", "--target=NAME=ADDR", "tcp://HOST:PORT or unix:///PATH", "10 s", "75 s", "4503", "SIGTERM", "421", "Repeatable", "(default: only /nbd/)", "SIGHUP", "$BRIDGE_TARGET", "--[no-]splice", "--drain=TIME"},
+		"config check": {"line and column", "Exit codes: 0 a good file, 1 a bad one"},
+		"demo":         {"(default 127.0.0.1:8080)", "32 MiB", "read-only", "Repeatable", "client certificate", "Ctrl-C"},
+		"info":         {"in bytes", "--tls=MODE", "default: off for nbd:// and nbd+unix://, else require", "--ca=FILE", "--server-name=NAME", "--cert=FILE", "--key=FILE", "10809", "JSON", "--token-file=FILE", "read for every connection", "only once"},
 		"serve-disk": {
 			"(default tcp://127.0.0.1:10809)", "notls", "optionaltls", "forcedtls", "selectivetls", "in bytes", "mode 0600", "flock", "256", "30 s",
 			"64 MiB", "32 MiB", "Ctrl-C", "Repeatable", "(default: no TLS)", "(default: clients may write)", "Exit codes",
 		},
-		"connect": {"--listen=ADDR", "unix:///PATH or tcp://HOST:PORT", "mode 0600", "15 s", "nbdcopy", "Ctrl-C"},
+		"connect": {"--listen=ADDR", "unix:///PATH or tcp://HOST:PORT", "mode 0600", "15 s", "nbdcopy", "Ctrl-C", "--token-file=FILE"},
+		"ticket":  {"(default 60s)", "--key=FILE", "--audience=URL", "--target=NAME", "Repeatable, up to 64", "2048 bits", "32 bytes", "random jti", "openssl genpkey", "whole seconds", "nobody in particular"},
 	} {
 		code, stdout, _ := runWith(t, append(strings.Fields(command), "--help")...)
 		flat := strings.Join(strings.Fields(stdout), " ")

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -15,27 +15,29 @@ import (
 	"github.com/coder/websocket"
 
 	"nbdbridge/bridge"
+	"nbdbridge/bridge/config"
 )
 
-func TestPublic(t *testing.T) {
-	pair := &tls.Certificate{}
+func TestPublicURLs(t *testing.T) {
 	for _, c := range []struct {
-		listen string
-		s      site
+		listen []net.Addr
+		secure bool
 		want   []string
 	}{
-		{"127.0.0.1:80", site{}, []string{"http://127.0.0.1:80", "http://localhost:80", "http://[::1]:80"}},
-		{"0.0.0.0:81", site{}, []string{"http://127.0.0.1:81", "http://localhost:81", "http://[::1]:81"}},
-		{"[::]:81", site{certificate: pair}, []string{"https://127.0.0.1:81", "https://localhost:81", "https://[::1]:81"}},
-		{"[::1]:82", site{}, []string{"http://[::1]:82", "http://127.0.0.1:82", "http://localhost:82"}},
-		{"127.0.0.2:83", site{}, []string{"http://127.0.0.2:83", "http://127.0.0.1:83", "http://localhost:83", "http://[::1]:83"}},
-		{"127.0.0.1:84", site{publicURL: "https://bridge.example"}, []string{"https://bridge.example"}},
+		{[]net.Addr{tcpAddr(t, "127.0.0.1:80")}, false, []string{"http://127.0.0.1:80", "http://localhost:80", "http://[::1]:80"}},
+		{[]net.Addr{tcpAddr(t, "0.0.0.0:81")}, false, []string{"http://127.0.0.1:81", "http://localhost:81", "http://[::1]:81"}},
+		{[]net.Addr{tcpAddr(t, "[::]:81")}, true, []string{"https://127.0.0.1:81", "https://localhost:81", "https://[::1]:81"}},
+		{[]net.Addr{tcpAddr(t, "[::1]:82")}, false, []string{"http://[::1]:82", "http://127.0.0.1:82", "http://localhost:82"}},
+		{[]net.Addr{tcpAddr(t, "127.0.0.2:83")}, false, []string{"http://127.0.0.2:83", "http://127.0.0.1:83", "http://localhost:83", "http://[::1]:83"}},
+		{[]net.Addr{unixAddr, tcpAddr(t, "[::1]:82")}, false, []string{"http://localhost", "http://[::1]:82", "http://127.0.0.1:82", "http://localhost:82"}},
 	} {
-		if got := c.s.public(tcpAddr(t, c.listen)); !slices.Equal(got, c.want) {
+		if got := publicURLs(c.listen, c.secure); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.listen, got, c.want)
 		}
 	}
 }
+
+var unixAddr = &net.UnixAddr{Net: "unix", Name: "/run/x"}
 
 func tcpAddr(t *testing.T, s string) *net.TCPAddr {
 	t.Helper()
@@ -46,29 +48,44 @@ func tcpAddr(t *testing.T, s string) *net.TCPAddr {
 	return a
 }
 
-func TestWarn(t *testing.T) {
-	const clear, unanswered = "without TLS", "give --public-url"
-	pair := &tls.Certificate{}
+func TestWarnings(t *testing.T) {
+	const clear, open, unanswered, everyone = "without TLS", "without authentication", "give --public-url", "holds all addresses"
+	public, secure := []config.PublicURL{"https://b.example"}, config.TLS{Cert: "c", Key: "k", ClientCA: "a"}
+	world := []config.Peer{{Network: netip.MustParsePrefix("::/0")}}
 	for _, c := range []struct {
-		listen string
-		s      site
+		listen net.Addr
+		config config.Config
 		want   []string
 	}{
-		{"127.0.0.1:80", site{}, nil},
-		{"[::1]:80", site{}, nil},
-		{"127.9.9.9:80", site{}, nil},
-		{"0.0.0.0:80", site{}, []string{clear, unanswered}},
-		{"[::]:80", site{}, []string{clear, unanswered}},
-		{"192.0.2.1:80", site{publicURL: "http://b.example"}, []string{clear}},
-		{"192.0.2.1:80", site{publicURL: "https://b.example", certificate: pair}, nil},
-		{"0.0.0.0:80", site{certificate: pair}, []string{unanswered}},
+		{tcpAddr(t, "127.0.0.1:80"), config.Config{}, nil},
+		{tcpAddr(t, "[::1]:80"), config.Config{}, nil},
+		{tcpAddr(t, "127.9.9.9:80"), config.Config{}, nil},
+		{unixAddr, config.Config{}, nil},
+		{tcpAddr(t, "0.0.0.0:80"), config.Config{}, []string{clear, open, unanswered}},
+		{tcpAddr(t, "[::]:80"), config.Config{}, []string{clear, open, unanswered}},
+		{tcpAddr(t, "192.0.2.1:80"), config.Config{PublicURL: public}, []string{clear, open}},
+		{tcpAddr(t, "192.0.2.1:80"), config.Config{PublicURL: public, TLS: secure}, []string{open}},
+		{tcpAddr(t, "192.0.2.1:80"), config.Config{PublicURL: public, TLS: secure, Auth: config.Auth{Certificates: true}}, nil},
+		{tcpAddr(t, "0.0.0.0:80"), config.Config{TLS: secure}, []string{open, unanswered}},
+		{unixAddr, config.Config{Proxies: config.Proxies{Protocol: world}}, []string{everyone}},
+		{unixAddr, config.Config{Proxies: config.Proxies{Forwarded: world}}, []string{everyone}},
+		{unixAddr, config.Config{Auth: config.Auth{Header: config.Header{Name: "X", From: world}}}, []string{everyone}},
 	} {
-		var book logBook
-		c.s.log, book = newLog()
-		c.s.warn(tcpAddr(t, c.listen))
-		log := book.rest()
-		if strings.Count(log, "level=WARN") != len(c.want) || missing(log, c.want...) != "" {
-			t.Errorf("%s, %+v: want %q, got\n%s", c.listen, c.s, c.want, log)
+		got := warnings(&c.config, []net.Addr{c.listen})
+		if len(got) != len(c.want) || missing(strings.Join(got, "\n"), c.want...) != "" {
+			t.Errorf("%s: want %q, got %q", c.listen, c.want, got)
+		}
+	}
+}
+
+// What is planned is judged as what is listened at.
+func TestAddressOf(t *testing.T) {
+	for listener, inside := range map[config.Listener]bool{
+		"127.0.0.1:80": true, "[::1]:80": true, "localhost:80": true, "unix:/run/x": true, "systemd:http": true,
+		":80": false, "0.0.0.0:80": false, "[::]:80": false, "192.0.2.1:80": false, "bridge.example:80": false,
+	} {
+		if got := loopback(addressOf(listener)); got != inside {
+			t.Errorf("%s: %t", listener, got)
 		}
 	}
 }
@@ -79,12 +96,12 @@ const siteHost = "bridge.test:80"
 func newRoutes(t *testing.T, ui http.Handler, origins ...string) (http.Handler, logBook) {
 	t.Helper()
 	log, book := newLog()
-	s := &site{ui: ui, origins: origins, log: log}
+	s := &site{ui: ui, log: log}
 	h := &bridge.Handler{Targets: bridge.Targets{}, PublicURL: []string{"http://bridge.test"}, Origins: origins, Log: log}
 	if err := h.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	return s.routes(h), book
+	return s.routes(h, origins), book
 }
 
 func TestRoutes(t *testing.T) {
@@ -195,14 +212,19 @@ func startSite(t *testing.T, s *site) (base string, stop func() error) {
 	return base, stop
 }
 
-func labTargets(t *testing.T, serve func(net.Conn)) bridge.Targets {
+// newConfig is a site on a port of its own with one target, that ends at once.
+func newConfig(t *testing.T, serve func(net.Conn)) *config.Config {
 	t.Helper()
-	return bridge.Targets{"lab": {Network: "tcp", Address: newTarget(t, serve)}}
+	return &config.Config{
+		Listen:  []config.Listener{"127.0.0.1:0"},
+		Targets: map[string]config.Target{"lab": {Address: config.Address{Network: "tcp", Address: newTarget(t, serve)}}},
+		Limits:  config.Limits{Drain: -1},
+	}
 }
 
 func TestSiteRelaysAndDrains(t *testing.T) {
 	log, book := newLog()
-	base, stop := startSite(t, &site{listen: "127.0.0.1:0", targets: labTargets(t, echo), log: log})
+	base, stop := startSite(t, &site{config: newConfig(t, echo), log: log})
 	ws, _, err := dialWebSocket(t, base+"/nbd/lab", "")
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +254,7 @@ func TestSiteRelaysAndDrains(t *testing.T) {
 }
 
 func TestSiteUpgradesUnderItsOwnHostOnly(t *testing.T) {
-	base, _ := startSite(t, &site{listen: "127.0.0.1:0", targets: labTargets(t, echo)})
+	base, _ := startSite(t, &site{config: newConfig(t, echo)})
 	for _, host := range []string{"", "localhost" + base[strings.LastIndex(base, ":"):]} {
 		if _, _, err := dialWebSocket(t, base+"/nbd/lab", host); err != nil {
 			t.Errorf("host %q: %v", host, err)
@@ -251,49 +273,38 @@ func TestSiteAddressInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	log, _ := newLog()
-	c := &serveCommand{Listen: taken.Addr().String(), Target: map[string]string{"lab": "tcp://127.0.0.1:1"}}
+	c := &serveCommand{Listen: []config.Listener{config.Listener(taken.Addr().String())}, Target: map[string]string{"lab": "tcp://127.0.0.1:1"}}
 	wantError(t, c.Run(t.Context(), log), false, taken.Addr().String(), "address already in use", "--listen")
 }
 
 func TestServeRefuses(t *testing.T) {
 	cert, key := newFile(t, "cert.pem", pki().clientCert), newFile(t, "key.pem", pki().clientKey)
-	good := map[string]string{"lab": "tcp://127.0.0.1:1"}
-	const listen = "127.0.0.1:0"
 	for _, c := range []struct {
-		name    string
-		command serveCommand
-		usage   bool
-		texts   []string
+		name, line string
+		code       int
+		texts      []string
 	}{
-		{"target without port", serveCommand{Listen: listen, Target: map[string]string{"lab": "tcp://h"}}, true, []string{"--target lab=tcp://h", "no port"}},
-		{"target that is none", serveCommand{Listen: listen, Target: map[string]string{"lab": "h:1"}}, true, []string{"--target lab=h:1", "tcp://HOST:PORT"}},
-		{"certificate without key", serveCommand{Listen: listen, Target: good, TLSCert: cert}, true, []string{"--tls-cert and --tls-key belong together"}},
-		{"key without certificate", serveCommand{Listen: listen, Target: good, TLSKey: key}, true, []string{"--tls-cert and --tls-key belong together"}},
-		{"certificate that is none", serveCommand{Listen: listen, Target: good, TLSCert: key, TLSKey: key}, false, []string{"--tls-cert"}},
-		{"public URL with a path", serveCommand{Listen: listen, Target: good, PublicURL: "https://b.example/"}, true, []string{"public URL", "nothing may follow"}},
-		{"public URL of a WebSocket", serveCommand{Listen: listen, Target: good, PublicURL: "wss://b.example"}, true, []string{"public URL", "http or https"}},
-		{"any origin", serveCommand{Listen: listen, Target: good, Origin: []string{"https://*.example"}}, true, []string{"origin", "no wildcards"}},
-		{"listening nowhere", serveCommand{Listen: "nowhere", Target: good}, false, []string{"missing port", "--listen"}},
+		{"target without port", "--target lab=tcp://h", 2, []string{"--target lab=tcp://h", "no port"}},
+		{"target that is none", "--target lab=h:1", 2, []string{"--target lab=h:1", "tcp://HOST:PORT"}},
+		{"no target", "", 2, []string{"--target NAME=tcp://HOST:PORT", "--config"}},
+		{"certificate without key", "--target lab=tcp://h:1 --tls-cert " + cert, 2, []string{"--tls-cert and --tls-key belong together"}},
+		{"key without certificate", "--target lab=tcp://h:1 --tls-key " + key, 2, []string{"--tls-cert and --tls-key belong together"}},
+		{"certificate that is none", "--target lab=tcp://h:1 --tls-cert " + key + " --tls-key " + key, 1, []string{"tls: cert and key"}},
+		{"public URL with a path", "--target lab=tcp://h:1 --public-url https://b.example/", 2, []string{"--public-url", "public URL", "nothing may follow"}},
+		{"public URL of a WebSocket", "--target lab=tcp://h:1 --public-url wss://b.example", 2, []string{"public URL", "http or https"}},
+		{"any origin", "--target lab=tcp://h:1 --origin https://*.example", 2, []string{"--origin", "no wildcards"}},
+		{"listening nowhere", "--target lab=tcp://h:1 --listen nowhere", 2, []string{"missing port", "--listen"}},
+		{"a limit that is none", "--target lab=tcp://h:1 --drain soon", 2, []string{"--drain", "want a duration"}},
+		{"a header of everyone", "--target lab=tcp://h:1 --auth-header X-User", 1, []string{"auth.header", "needs from"}},
+		{"no such file", "--config /no/such/file", 1, []string{"/no/such/file"}},
+		{"two systemd sockets that are none", "--target lab=tcp://h:1 --listen systemd:x", 1, []string{"systemd:x", "--listen"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			log, _ := newLog()
-			wantError(t, c.command.Run(t.Context(), log), c.usage, c.texts...)
+			code, _, stderr := runWith(t, append([]string{"serve"}, strings.Fields(c.line)...)...)
+			if lacks := missing(stderr, c.texts...); code != c.code || lacks != "" {
+				t.Errorf("code %d, without %q: %s", code, lacks, stderr)
+			}
 		})
-	}
-}
-
-// The certificate is the demo server's: what counts is that TLS is spoken.
-func TestServeWithTLS(t *testing.T) {
-	base, _ := startSite(t, &site{listen: "127.0.0.1:0", targets: bridge.Targets{}, certificate: &pki().serverPair})
-	trust := &tls.Config{RootCAs: pki().pool, ServerName: demoServerName}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}}
-	answer, err := client.Get(base + "/nbd/lab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusUpgradeRequired || !strings.HasPrefix(base, "https://") {
-		t.Errorf("%s: %s", base, answer.Status)
 	}
 }
 
@@ -301,7 +312,7 @@ func TestServeSaysWhereItServes(t *testing.T) {
 	log, book := newLog()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	c := &serveCommand{Listen: "127.0.0.1:0", Target: map[string]string{"lab": "tcp://127.0.0.1:1", "x": "unix:///x"}}
+	c := &serveCommand{Listen: []config.Listener{"127.0.0.1:0"}, Target: map[string]string{"lab": "tcp://127.0.0.1:1", "x": "unix:///x"}}
 	go func() { ended <- c.Run(ctx, log) }()
 	var base string
 	line := book.await(t, "msg=serving", "targets=2", "ui=false")

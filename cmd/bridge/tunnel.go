@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coder/websocket"
@@ -26,22 +28,37 @@ type tunnelConn struct {
 	ws *websocket.Conn
 }
 
-// dialTunnel opens a WebSocket to a bridge's target.
-func dialTunnel(ctx context.Context, url string) (tunnelConn, error) {
+// direct follows no redirect, as no browser does for a WebSocket: the ticket
+// would go along.
+var direct = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// dialTunnel opens a WebSocket to a bridge's target, with a ticket if there is one.
+func dialTunnel(ctx context.Context, url string, token tokenSource) (tunnelConn, error) {
+	protocols, err := token.subprotocols()
+	if err != nil {
+		return tunnelConn{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	ws, answer, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: []string{bridge.Subprotocol}})
-	if err != nil && answer != nil {
-		return tunnelConn{}, fmt.Errorf("the bridge at %s answered %s: is the URL right, and does its --public-url name this host?", url, answer.Status)
-	}
+	ws, answer, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: direct, Subprotocols: protocols})
 	if err != nil {
-		return tunnelConn{}, fmt.Errorf("no bridge at %s: %w", url, err)
+		return tunnelConn{}, notDialled(withoutQuery(url), answer, err)
 	}
 	if ws.Subprotocol() != bridge.Subprotocol {
 		_ = ws.CloseNow()
-		return tunnelConn{}, fmt.Errorf("%s is a WebSocket, but no bridge: it does not speak the subprotocol %q", url, bridge.Subprotocol)
+		return tunnelConn{}, fmt.Errorf("%s is a WebSocket, but no bridge: it does not speak the subprotocol %q", withoutQuery(url), bridge.Subprotocol)
 	}
 	return tunnelConn{websocket.NetConn(context.Background(), ws, websocket.MessageBinary), ws}, nil
+}
+
+func notDialled(shown string, answer *http.Response, err error) error {
+	if answer != nil {
+		return fmt.Errorf("the bridge at %s answered %s: is the URL right, and does its --public-url name this host?", shown, answer.Status)
+	}
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		err = failed.Err // its text has the query
+	}
+	return fmt.Errorf("no bridge at %s: %w", shown, err)
 }
 
 // leave ends the session once the bridge has all that was written, or has had
@@ -73,11 +90,19 @@ func (c tunnelConn) Write(p []byte) (int, error) {
 	return n, explain(err)
 }
 
-// explain puts a bridge's reason for the end in front of the library's words.
+// explain puts a bridge's reason for the end in front of the library's words,
+// and behind it what to do where that is not plain.
 func explain(err error) error {
 	var closed websocket.CloseError
 	if !errors.As(err, &closed) {
 		return err
 	}
-	return fmt.Errorf("the bridge ended the session: %s (code %d)", closed.Reason, closed.Code)
+	return fmt.Errorf("the bridge ended the session: %s (code %d)%s", closed.Reason, closed.Code, afterRefusal[closed.Code])
+}
+
+var afterRefusal = map[websocket.StatusCode]string{
+	bridge.StatusUnauthorised:  ": give --token-file with a fresh ticket for this bridge; a ticket may serve for one connection only",
+	bridge.StatusUnknownTarget: ": check the name at the end of the URL, and that the ticket, if you have one, is for this target",
+	bridge.StatusSessionAge:    ": its time was over; connect again, with a fresh ticket",
+	bridge.StatusEnded:         ": ask its operator before you connect again",
 }

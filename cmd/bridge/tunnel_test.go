@@ -81,7 +81,7 @@ func TestInfoTakesItsLeave(t *testing.T) {
 // A Read under way is not cut: it ends as that of any net.Conn does.
 func TestCloseCutsNoRead(t *testing.T) {
 	url, farewells := attentiveBridge(t, serverOf(nil))
-	c, err := dialTunnel(t.Context(), url)
+	c, err := dialTunnel(t.Context(), url, noToken)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestCloseOfASilentBridge(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	c, err := dialTunnel(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"))
+	c, err := dialTunnel(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), noToken)
 	if err != nil {
 		t.Fatal(err)
 	}

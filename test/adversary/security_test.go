@@ -14,6 +14,16 @@ import (
 // subtest where one is named.
 var proof = regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)\\w+)(?:/(\\w+))?`")
 
+// story is a test in JavaScript as SECURITY.md names it: its file and its title.
+var story = regexp.MustCompile("`(web/test/[a-z/-]+\\.test\\.js): ([^`]+)`")
+
+// titles are those of a file of such tests, and varying the part of a title
+// that is filled in when it runs.
+var (
+	titles  = regexp.MustCompile("\\btest\\((?:\"([^\"]+)\"|`([^`]+)`),")
+	varying = regexp.MustCompile(`\\\$\\{.*?\\}`)
+)
+
 // rows are the lines of the tables of SECURITY.md, without their heads.
 func rows(t *testing.T) (rows []string) {
 	t.Helper()
@@ -33,12 +43,17 @@ func rows(t *testing.T) (rows []string) {
 
 // unproved tells what is wrong with the proofs of a row.
 func unproved(row string) error {
-	proofs := proof.FindAllStringSubmatch(row, -1)
-	if len(proofs) == 0 && !strings.Contains(row, "No test:") && !strings.Contains(row, "can't apply:") {
+	proofs, stories := proof.FindAllStringSubmatch(row, -1), story.FindAllStringSubmatch(row, -1)
+	if len(proofs)+len(stories) == 0 && !strings.Contains(row, "No test:") && !strings.Contains(row, "can't apply:") {
 		return fmt.Errorf("neither a test nor a reason")
 	}
-	if strings.Count(row, ".Test")+strings.Count(row, ".Fuzz") != len(proofs) {
+	if strings.Count(row, ".Test")+strings.Count(row, ".Fuzz") != len(proofs) || strings.Count(row, ".test.js") != len(stories) {
 		return fmt.Errorf("a test that can't be read")
+	}
+	for _, s := range stories {
+		if err := told(s[1], s[2]); err != nil {
+			return err
+		}
 	}
 	for _, p := range proofs {
 		if err := stands(p[1], p[2], p[3]); err != nil {
@@ -68,6 +83,21 @@ func stands(folder, name, subtest string) error {
 		return fmt.Errorf("there is no row %s", subtest)
 	}
 	return nil
+}
+
+// told tells whether a test in JavaScript is there.
+func told(file, title string) error {
+	text, err := os.ReadFile(filepath.Join("../..", file))
+	if err != nil {
+		return err
+	}
+	for _, m := range titles.FindAllStringSubmatch(string(text), -1) {
+		pattern := varying.ReplaceAllString(regexp.QuoteMeta(m[1]+m[2]), ".+")
+		if regexp.MustCompile("^" + pattern + "$").MatchString(title) {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no test %q in %s", title, file)
 }
 
 // SECURITY.md names every attack, and tests that are there.
@@ -101,12 +131,20 @@ func TestSecurityTablesCanFail(t *testing.T) {
 		"| A1 | something | happens | `elsewhere.TestAttack` |",
 		"| A1 | something | happens | `test/adversary.TestAttack/A0_nothing` |",
 		"| A1 | something | happens | `nbd.TestTrust/by_pin` |",
+		"| A1 | something | happens | `web/test/browser/admin.test.js: nothing` |",
+		"| A1 | something | happens | `web/test/browser/none.test.js: a page` |",
+		"| A1 | something | happens | `nbd.TestTrust`, `web/test/browser/admin.test.js` |",
 	} {
 		if unproved(row) == nil {
 			t.Errorf("%s is fine", row)
 		}
 	}
-	if err := unproved("| A1 | something | happens | `nbd.TestTrust` |"); err != nil {
-		t.Error(err)
+	for _, row := range []string{
+		"| A1 | something | happens | `nbd.TestTrust` |",
+		"| A1 | something | happens | `web/test/browser/admin.test.js: a page of this machine is refused` |",
+	} {
+		if err := unproved(row); err != nil {
+			t.Error(err)
+		}
 	}
 }

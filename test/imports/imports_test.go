@@ -41,7 +41,7 @@ var rules = map[string]rule{
 		may: []string{
 			"nbdbridge", "github.com/alecthomas/kong", "github.com/coder/websocket",
 			"github.com/coreos/go-systemd/v22", "github.com/diskfs/go-diskfs", "github.com/gorilla/handlers",
-			"github.com/prometheus/client_golang",
+			"github.com/prometheus/client_golang", "golang.org/x/sys",
 		},
 		never: []string{ours + "wasm", ours + "test", ours + "bench", "syscall/js"},
 	},
@@ -50,6 +50,7 @@ var rules = map[string]rule{
 	"test/report":    {},
 	"test/interop":   {},
 	"test/adversary": {may: []string{ours + "nbd"}},
+	"test/deploy":    {},
 	"test/imports":   {},
 }
 

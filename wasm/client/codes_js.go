@@ -11,6 +11,8 @@ const (
 	CodeUnknownTarget     Code = "UNKNOWN_TARGET"     // close code 4004
 	CodeIdle              Code = "IDLE"               // close code 4008
 	CodeLimit             Code = "LIMIT"              // close code 4009
+	CodeSessionExpired    Code = "SESSION_EXPIRED"    // close code 4010
+	CodeEndedByOperator   Code = "ENDED_BY_OPERATOR"  // close code 4011
 	CodeTargetUnreachable Code = "TARGET_UNREACHABLE" // close codes 4502 and 4504
 	CodeDraining          Code = "DRAINING"           // close code 4503
 	CodeDisconnected      Code = "DISCONNECTED"       // the connection ended by itself
@@ -60,6 +62,8 @@ const (
 	closeUnknownTarget     = 4004
 	closeIdle              = 4008
 	closeLimit             = 4009
+	closeSessionAge        = 4010
+	closeEnded             = 4011
 	closeTargetUnreachable = 4502
 	closeDraining          = 4503
 	closeTargetTimeout     = 4504
@@ -71,6 +75,8 @@ var codeOfClose = map[int]Code{
 	closeUnknownTarget:     CodeUnknownTarget,
 	closeIdle:              CodeIdle,
 	closeLimit:             CodeLimit,
+	closeSessionAge:        CodeSessionExpired,
+	closeEnded:             CodeEndedByOperator,
 	closeTargetUnreachable: CodeTargetUnreachable,
 	closeTargetTimeout:     CodeTargetUnreachable,
 	closeDraining:          CodeDraining,
@@ -80,11 +86,13 @@ var codeOfClose = map[int]Code{
 // advice says what to do next, where the text of the error does not.
 var advice = map[Code]string{
 	CodeBridgeUnreachable: "Check that the bridge runs at this URL and that its certificate is trusted, that it admits this page's origin, and that an https: page uses wss: and a connect-src that allows it.",
-	CodeUnauthorised:      "Get a fresh ticket and give it as the option token.",
+	CodeUnauthorised:      "Get a fresh ticket for this bridge and give it as the option token; a ticket may serve for one connection only.",
 	CodeForbiddenOrigin:   "Start the bridge with --origin and the origin of this page.",
-	CodeUnknownTarget:     "Check the last part of the URL against the names given to the bridge with --target.",
+	CodeUnknownTarget:     "Check the last part of the URL against the names given to the bridge with --target, and that the ticket and this page's origin are admitted to this target.",
 	CodeIdle:              "Open the disk again; the bridge ends connections that stay idle.",
 	CodeLimit:             "Close other disks, or raise the limit of the bridge.",
+	CodeSessionExpired:    "The time for one connection was over: open the disk again, with a fresh ticket if the bridge wants one. Writes that were not flushed may be lost.",
+	CodeEndedByOperator:   "Ask the operator of the bridge before you open the disk again. Writes that were not flushed may be lost.",
 	CodeTargetUnreachable: "Check that the NBD server behind this target runs and that the bridge can reach it.",
 	CodeDraining:          "The bridge is shutting down: try again when it is back.",
 	CodeDisconnected:      "Check that the bridge and the NBD server still run, then open the disk again. Writes that were not flushed may be lost.",

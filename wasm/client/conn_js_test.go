@@ -214,7 +214,7 @@ func TestDialOffersTicket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if got := last().Get("protocols").Call("join", " ").String(); got != "nbd nbd.ticket.a.b.c" {
+	if got := last().Get("protocols").Call("join", " ").String(); got != "nbd bearer.a.b.c" {
 		t.Errorf("subprotocols %q", got)
 	}
 }

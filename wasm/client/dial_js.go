@@ -12,7 +12,7 @@ import (
 
 const (
 	subprotocol  = "nbd"
-	ticketPrefix = "nbd.ticket." // in front of a token, offered as a second subprotocol
+	ticketPrefix = "bearer." // in front of a token, offered as a second subprotocol; bridge/ticket has the same
 
 	dialTimeout = nbd.DefaultHandshakeTimeout
 )

@@ -32,6 +32,8 @@ func TestCodes(t *testing.T) {
 		{&CloseError{Code: 4004}, CodeUnknownTarget},
 		{&CloseError{Code: 4008}, CodeIdle},
 		{&CloseError{Code: 4009}, CodeLimit},
+		{&CloseError{Code: 4010}, CodeSessionExpired},
+		{&CloseError{Code: 4011}, CodeEndedByOperator},
 		{&CloseError{Code: 4502}, CodeTargetUnreachable},
 		{&CloseError{Code: 4503}, CodeDraining},
 		{&CloseError{Code: 4504}, CodeTargetUnreachable},
@@ -81,6 +83,11 @@ func TestFailureValue(t *testing.T) {
 	wantText(t, v.Get("message").String(), "opening", "4004", "no\ufffdsuch", "--target")
 	if v.Get("code").String() != "UNKNOWN_TARGET" || v.Get("details").Get("closeCode").Int() != 4004 {
 		t.Errorf("code %v, details %v", v.Get("code"), v.Get("details"))
+	}
+	for code, remedy := range map[int]string{
+		closeUnauthorised: "option token", closeSessionAge: "fresh ticket", closeEnded: "Ask the operator",
+	} {
+		wantText(t, describe(fmt.Errorf("reading: %w", &CloseError{Code: code})).message, remedy)
 	}
 	op := describe(&nbd.OpError{Op: "read", Offset: 1 << 40, Length: 512, Errno: nbd.EIO}).value().Get("details")
 	if op.Get("offset").Float() != 1<<40 || op.Get("length").Int() != 512 {

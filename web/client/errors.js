@@ -6,9 +6,11 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "BRIDGE_UNREACHABLE", // the WebSocket never opened; browsers do not tell why
   "UNAUTHORISED", // the bridge wants a ticket, or another one
   "FORBIDDEN_ORIGIN", // the bridge does not admit pages of this origin
-  "UNKNOWN_TARGET", // the bridge has no target of this name
+  "UNKNOWN_TARGET", // the bridge has no target of this name, or not for this client
   "IDLE", // the bridge ended an idle connection
   "LIMIT", // the bridge has as many connections as it admits
+  "SESSION_EXPIRED", // the bridge ended a connection that had its time
+  "ENDED_BY_OPERATOR", // the operator of the bridge ended the connection
   "TARGET_UNREACHABLE", // the bridge could not connect to the NBD server
   "DRAINING", // the bridge is shutting down
   "DISCONNECTED", // the connection ended by itself

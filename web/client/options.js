@@ -24,7 +24,8 @@ import { invalid } from "./errors.js";
 /**
  * @typedef {object} ListOptions
  * @property {TlsOptions} [tls]
- * @property {string} [token] a ticket for the bridge
+ * @property {string} [token] a ticket for the bridge, offered as the
+ *   subprotocol bearer.<token>
  * @property {AbortSignal} [signal] gives up; the promise rejects with its reason
  * @property {string | URL} [wasmUrl] where nbd.wasm is, if not beside this module
  */
@@ -155,7 +156,7 @@ function checkUrl(url) {
   try {
     parsed = new URL(url);
   } catch {
-    throw invalid(`"${String(url)}" is not an absolute URL: want ws://host/nbd/target or wss://host/nbd/target.`);
+    throw invalid(`"${String(url).replace(/[?#].*/s, "?…")}" is not an absolute URL: want ws://host/nbd/target or wss://host/nbd/target.`);
   }
   const { protocol, host } = parsed;
   if (protocol === "http:" || protocol === "https:") {

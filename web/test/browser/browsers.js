@@ -1,10 +1,11 @@
 // Real browsers: Debian's Chromium and Firefox ESR, headless, profiles empty.
 import { accessSync, constants } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, before, describe } from "node:test";
 import puppeteer from "puppeteer-core";
+import { run } from "./processes.js";
 
 const paths = {
   chromium: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -14,7 +15,6 @@ const paths = {
 const chromiumFlags = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 ];
 
 // Firefox asks for many things at its start, which are none of the tests'
@@ -30,16 +30,42 @@ const firefoxPrefs = {
 
 /** @typedef {keyof typeof paths} BrowserName */
 
-/** @param {BrowserName} name @param {string} userDataDir */
-function launch(name, userDataDir) {
-  const common = { executablePath: paths[name], headless: true, userDataDir, timeout: 120_000, protocolTimeout: 120_000 };
-  return name === "chromium"
-    ? puppeteer.launch({ ...common, args: chromiumFlags })
-    : puppeteer.launch({ ...common, browser: "firefox", extraPrefsFirefox: firefoxPrefs });
+/**
+ * What a browser knows beyond its defaults.
+ * @typedef {object} World
+ * @property {string[]} [names] that resolve to this machine
+ * @property {() => Promise<string>} [authority] the file of a CA to trust
+ */
+
+/** @param {BrowserName} name @param {string} profile @param {World} world */
+async function launch(name, profile, { names = [], authority }) {
+  const common = { executablePath: paths[name], headless: true, userDataDir: profile, timeout: 120_000, protocolTimeout: 120_000 };
+  if (name === "firefox") {
+    if (authority) await trust(profile, await authority());
+    const extraPrefsFirefox = { ...firefoxPrefs, "network.dns.localDomains": names.join(",") };
+    return puppeteer.launch({ ...common, browser: "firefox", extraPrefsFirefox });
+  }
+  if (authority) await trust(join(profile, ".pki", "nssdb"), await authority());
+  const rules = [...names.map((n) => `MAP ${n} 127.0.0.1`), "MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1", "EXCLUDE localhost"];
+  // Chromium looks for authorities in the home folder, whatever the profile.
+  return puppeteer.launch({ ...common, env: { ...process.env, HOME: profile }, args: [...chromiumFlags, `--host-resolver-rules=${rules.join(" , ")}`] });
+}
+
+/**
+ * Adds an authority to a database of certificates, which need not exist.
+ * @param {string} folder @param {string} file
+ */
+async function trust(folder, file) {
+  await mkdir(folder, { recursive: true });
+  await run("certutil", ["-d", `sql:${folder}`, "-N", "--empty-password"]);
+  await run("certutil", ["-d", `sql:${folder}`, "-A", "-t", "C,,", "-n", "lab", "-i", file]);
 }
 
 // What the lab starts, with Debian's packages.
-const foreign = { nbdkit: "nbdkit", "qemu-nbd": "qemu-utils", "nbd-server": "nbd-server", certtool: "gnutls-bin" };
+const foreign = {
+  nbdkit: "nbdkit", "qemu-nbd": "qemu-utils", "nbd-server": "nbd-server", certtool: "gnutls-bin",
+  certutil: "libnss3-tools", nginx: "nginx-light", haproxy: "haproxy",
+};
 
 /** @param {string} file */
 function executable(file) {
@@ -82,8 +108,9 @@ export async function until(page, condition, ...args) {
  * test on; each of its pages collects what went wrong in it unnoticed.
  * @param {string} title
  * @param {(use: {name: BrowserName, page: (url: string) => Promise<import("puppeteer-core").Page>}) => void} suite
+ * @param {World} world
  */
-export function inEachBrowser(title, suite) {
+export function inEachBrowser(title, suite, world = {}) {
   for (const name of /** @type {BrowserName[]} */ (Object.keys(paths))) {
     describe(`${title} in ${name}`, { skip: missing(name) }, () => {
       /** @type {import("puppeteer-core").Browser} */
@@ -91,7 +118,7 @@ export function inEachBrowser(title, suite) {
       let profile = "";
       before(async () => {
         profile = await mkdtemp(join(tmpdir(), `nbd-${name}-`));
-        browser = await launch(name, profile);
+        browser = await launch(name, profile, world);
       });
       after(async () => {
         await browser?.close();

@@ -20,12 +20,11 @@ export function pattern(offset, length) {
 }
 
 /**
- * A CA with a server certificate for nbd.lab and a client certificate, under
- * the file names that nbdkit and qemu agree on. nbd.lab resolves nowhere: a
- * name that stands in the certificate and in no URL is the point.
- * @param {string} dir
+ * A CA with a server certificate and a client certificate, under the file names
+ * that nbdkit and qemu agree on.
+ * @param {string} dir @param {string} serverName
  */
-async function makePKI(dir) {
+async function makePKI(dir, serverName) {
   await mkdir(dir);
   const file = (/** @type {string} */ name) => join(dir, name);
   const issue = async (/** @type {string} */ name, /** @type {string} */ template) => {
@@ -36,14 +35,15 @@ async function makePKI(dir) {
     await run("certtool", [...by, "--load-privkey", file(`${name}-key.pem`), "--template", file(`${name}.info`), "--outfile", file(`${name}-cert.pem`)]);
   };
   await issue("ca", "cn = Lab CA\nca\ncert_signing_key\nexpiration_days = 30\n");
-  await issue("server", "cn = nbd.lab\ndns_name = nbd.lab\ntls_www_server\nsigning_key\nexpiration_days = 30\n");
+  await issue("server", `cn = ${serverName}\ndns_name = ${serverName}\ntls_www_server\nsigning_key\nexpiration_days = 30\n`);
   await issue("client", "cn = client1\ntls_www_client\nsigning_key\nexpiration_days = 30\n");
   const text = (/** @type {string} */ name) => readFile(file(name), "utf8");
-  return { dir, ca: await text("ca-cert.pem"), cert: await text("client-cert.pem"), key: await text("client-key.pem"), serverName: "nbd.lab" };
+  return { dir, ca: await text("ca-cert.pem"), cert: await text("client-cert.pem"), key: await text("client-key.pem"), serverName };
 }
 
 export class Lab {
   processes = new Processes();
+  #configs = 0;
 
   /** @param {string} dir */
   constructor(dir) {
@@ -54,9 +54,13 @@ export class Lab {
     return new Lab(await mkdtemp(join(tmpdir(), "nbd-lab-")));
   }
 
-  /** @param {string} name */
-  pki(name) {
-    return makePKI(join(this.dir, name));
+  /**
+   * nbd.lab resolves nowhere: a name that stands in the certificate and in no
+   * URL is the point.
+   * @param {string} name @param {string} [serverName]
+   */
+  pki(name, serverName = "nbd.lab") {
+    return makePKI(join(this.dir, name), serverName);
   }
 
   /** @param {string} name @param {Buffer} [content] */
@@ -119,6 +123,17 @@ export class Lab {
     const process = await this.processes.start({ port, host: "127.0.0.1" }, bridgeBinary,
       "serve", "--ui", "--listen", `127.0.0.1:${port}`, ...named, ...args);
     return { ...process, port, page: `http://127.0.0.1:${port}/demo/`, url: (/** @type {string} */ target) => `ws://127.0.0.1:${port}/nbd/${target}` };
+  }
+
+  /**
+   * `bridge serve --config`, for what has no flag.
+   * @param {import("node:net").NetConnectOpts} at
+   * @param {string} config
+   */
+  async configuredBridge(at, config) {
+    const file = join(this.dir, `bridge-${++this.#configs}.yaml`);
+    await writeFile(file, config);
+    return { file, ...await this.processes.start(at, bridgeBinary, "serve", "--config", file) };
   }
 
   async close() {

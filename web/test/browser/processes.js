@@ -6,6 +6,9 @@ import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
+// Where Debian keeps daemons, which are not on everybody's path.
+process.env.PATH += ":/usr/sbin";
+
 export const run = promisify(execFile);
 export const bridgeBinary = new URL("../../../bin/bridge", import.meta.url).pathname;
 

@@ -17,6 +17,12 @@ test("the close codes are those of the bridge", () => {
   assert.ok(Object.keys(bridge).length >= 8);
 });
 
+test("the prefix of tickets is that of the bridge", () => {
+  const bridge = constants("bridge/ticket/ticket.go", /^const (Pref)ix = ("[^"]+")/gm);
+  assert.deepEqual(constants("wasm/client/dial_js.go", /^\tticket(Pref)ix += ("[^"]+")/gm), bridge);
+  assert.deepEqual(bridge, { Pref: '"bearer."' });
+});
+
 /**
  * Reads names and values from a Go file.
  * @param {string} file @param {RegExp} pattern

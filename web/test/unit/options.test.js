@@ -64,6 +64,12 @@ test("options that can't be meant are refused by name", () => {
   refused(() => listRequest(url, /** @type {any} */ ({ tls, export: "vda" })), /Unknown option export/);
 });
 
+test("what may be secret in a URL is not repeated", () => {
+  for (const bad of ["/nbd/lab?t=SECRET", "ws//b?a\nSECRET", "x#SECRET", "https://b.example/nbd/lab?t=SECRET", "ws://b.example/nbd/lab?SECRET#"]) {
+    refused(() => openRequest(bad, { tls }), /^(?!.*SECRET)/s);
+  }
+});
+
 test("a URL that is no bridge's is refused", () => {
   /** @type {[any, RegExp][]} */
   const table = [
