@@ -79,7 +79,7 @@ func TestReloadNamesWhatWaits(t *testing.T) {
 	b, write := newReloadable(t)
 	write("limits: {drain: 0s, headerBytes: 32KiB, headerTimeout: 1s}\nui: true\nsplice: false\nsocketMode: 0600\n"+
 		"proxies: {protocol: unix}\nadmin: {listen: '127.0.0.1:0'}\nlog: {format: json}", "c")
-	b.hangUp(t, "level=WARN", "wait for a restart", "keys=\"ui, splice, socketMode, proxies.protocol, limits.headerBytes, limits.headerTimeout, admin, log.format\"")
+	b.hangUp(t, "level=WARN", "wait for a restart", "keys=\"ui, socketMode, proxies.protocol, limits.headerBytes, limits.headerTimeout, admin, log.format\"")
 	if got := b.becomes(t, visitor{}, "c"); got != "" {
 		t.Error(got)
 	}
