@@ -21,10 +21,9 @@ import (
 
 // modes are the processes that a run starts of this program.
 var modes = map[string]func(args []string) error{
-	"source":   sourceMain,
-	"sink":     sinkMain,
-	"proxy":    proxyMain,
-	"stand-in": standInMain,
+	"source": sourceMain,
+	"sink":   sinkMain,
+	"proxy":  proxyMain,
 }
 
 func main() {
