@@ -92,21 +92,25 @@ func (s *socket) await() (int, error) {
 }
 
 // queued is EAGAIN while there is nothing to read.
+//
+// At an urgent byte, which TCP has and NBD has not, the queue counts as empty
+// whatever stands behind it. Reading steps over that byte, and so finds one
+// more at least.
 func queued(fd int) (int, error) {
-	for {
-		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-		if n > 0 || err != nil {
-			return n, err
-		}
-		var one [1]byte
-		n, err = peekBytes(fd, one[:])
-		if err != nil {
-			return 0, err
-		}
-		if n == 0 {
-			return 0, io.EOF
-		}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if n > 0 || err != nil {
+		return n, err
 	}
+	var one [1]byte
+	found, err := peekBytes(fd, one[:])
+	if err != nil {
+		return 0, err
+	}
+	if found == 0 {
+		return 0, io.EOF
+	}
+	n, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
+	return max(n, found), err
 }
 
 func peekBytes(fd int, p []byte) (int, error) { return receive(fd, p, unix.MSG_PEEK) }
