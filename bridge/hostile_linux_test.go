@@ -3,9 +3,12 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
 
 	"nbdbridge/bridge"
@@ -19,15 +22,8 @@ func TestUrgentData(t *testing.T) {
 			h := &bridge.Handler{}
 			c, target := pair(t, h)
 			want := noise(5, size)
-			raw, err := target.SyscallConn()
-			if err != nil {
-				t.Fatal(err)
-			}
 			for range 3 {
-				_ = raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil) })
-				if err != nil {
-					t.Fatal(err)
-				}
+				sendUrgent(t, target)
 				if _, err := target.Write(want); err != nil {
 					t.Fatal(err)
 				}
@@ -45,5 +41,26 @@ func TestUrgentData(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A Unix socket counts an urgent byte that can't be read. That breaks the
+// connection to the target, and the client hears so.
+func TestUrgentDataOfUnix(t *testing.T) {
+	for _, copyOnly := range []bool{false, true} {
+		c, target := joined(t, &bridge.Handler{CopyOnly: copyOnly}, sockets["tcp"](t), sockets["unix"](t))
+		sendUrgent(t, target.(*net.UnixConn))
+		wantClose(t, c, websocket.StatusBadGateway)
+	}
+}
+
+func sendUrgent(t *testing.T, c syscall.Conn) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil) })
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -29,6 +29,7 @@ type splicer struct {
 
 	step                 func(fd int) error // writes some of the frame
 	err                  error              // of the last step
+	broken               error              // of the target, which has not what it promised
 	waiting              time.Time          // for the client to take something, since then
 	waited               time.Duration      // for the client to take the frame
 	attempt              func(fd uintptr) bool
@@ -111,12 +112,17 @@ func (d *splicer) send(n int, step func(fd int) error) error {
 	}
 	defer d.client.release()
 	d.head, d.left = appendHeader(d.header[:0], binaryFrame, n), n
-	if err := d.push(step); err != nil {
-		d.client.shut = true
-		return clientError{err}
+	whole := len(d.head) + n
+	err := d.push(step)
+	if err == nil {
+		d.session.sent(n)
+		return nil
 	}
-	d.session.sent(n)
-	return nil
+	d.client.shut = d.broken == nil || len(d.head)+d.left < whole
+	if d.broken != nil {
+		return d.broken
+	}
+	return clientError{err}
 }
 
 // push takes steps until the frame is out. Each time the client has taken
@@ -223,15 +229,16 @@ func (d *splicer) copySome(fd int, p []byte) error {
 	return d.take(dropBytes, p[:n-head])
 }
 
-// take reads all of p from the target's queue, where it must be: else a frame
-// is promised that can't be kept.
+// take reads all of p from the target's queue, where it must be. What a Unix
+// socket counts may hold less: urgent data, or bytes that come with a file.
 func (d *splicer) take(op func(fd int, p []byte) (int, error), p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
 	n, err := d.from.do(op, p)
 	if err == unix.EAGAIN || err == nil && n < len(p) {
-		return io.ErrUnexpectedEOF
+		err = io.ErrUnexpectedEOF
 	}
+	d.broken = err
 	return err
 }
