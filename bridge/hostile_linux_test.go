@@ -3,7 +3,10 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -62,5 +65,58 @@ func sendUrgent(t *testing.T, c syscall.Conn) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A client on a slow line lives while its kernel acknowledges what waits for
+// it, though all that it was sent stands before the next ping, and though our
+// kernel takes no more for long.
+func TestSlowLineLives(t *testing.T) {
+	const timeout = time.Second
+	for name, size := range map[string]int{"all of it in our kernel": 2 << 20, "more than our kernel takes": 64 << 20} {
+		for _, copyOnly := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, copy only %t", name, copyOnly), func(t *testing.T) {
+				t.Parallel()
+				targets, conns := newTarget(t)
+				h := &bridge.Handler{Targets: targets, CopyOnly: copyOnly, Limits: bridge.Limits{PeerTimeout: timeout}}
+				r := dialRaw(t, serve(t, h))
+				target := receive(t, conns)
+				_ = r.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
+				var sending sync.WaitGroup
+				sending.Go(func() { _, _ = target.Write(make([]byte, size)) })
+				tick := time.NewTicker(timeout / 10)
+				defer tick.Stop()
+				for begin := time.Now(); time.Since(begin) < 4*timeout; <-tick.C {
+					if _, err := io.ReadFull(r.Conn, make([]byte, 10<<10)); err != nil || len(h.Sessions()) == 0 {
+						t.Fatalf("after %s: %v", time.Since(begin), err)
+					}
+				}
+				reset(r.Conn)
+				target.Close()
+				sending.Wait()
+			})
+		}
+	}
+}
+
+// A client that sends all the time and takes nothing is ended, and so is what
+// waits for it.
+func TestDeafTalker(t *testing.T) {
+	for _, copyOnly := range []bool{false, true} {
+		targets, conns := newTarget(t)
+		h := &bridge.Handler{Targets: targets, CopyOnly: copyOnly, Limits: bridge.Limits{PeerTimeout: 500 * time.Millisecond}}
+		r := dialRaw(t, serve(t, h))
+		target := receive(t, conns)
+		var others sync.WaitGroup
+		others.Go(func() { _, _ = target.Write(make([]byte, 64<<20)) })
+		others.Go(func() {
+			for err := error(nil); err == nil; time.Sleep(10 * time.Millisecond) {
+				_, err = r.Write([]byte{0x82, 0x80, 0, 0, 0, 0})
+			}
+		})
+		waitFor(t, func() bool { return len(h.Sessions()) == 0 })
+		reset(r.Conn)
+		target.Close()
+		others.Wait()
 	}
 }

@@ -30,8 +30,7 @@ type splicer struct {
 	step                 func(fd int) error // writes some of the frame
 	err                  error              // of the last step
 	broken               error              // of the target, which has not what it promised
-	waiting              time.Time          // for the client to take something, since then
-	waited               time.Duration      // for the client to take the frame
+	waiting              time.Time          // for the client to take the frame, since then
 	attempt              func(fd uintptr) bool
 	copyStep, spliceStep func(fd int) error
 }
@@ -125,15 +124,14 @@ func (d *splicer) send(n int, step func(fd int) error) error {
 	return clientError{err}
 }
 
-// push takes steps until the frame is out. Each time the client has taken
-// something it gets its whole patience again.
+// push takes steps until the frame is out.
 func (d *splicer) push(step func(fd int) error) error {
-	d.step, d.waited = step, 0
+	d.step = step
 	err := d.to.raw.Write(d.attempt)
 	if !d.waiting.IsZero() {
-		d.handler.metrics.waited(sideClient, d.waited+time.Since(d.waiting))
+		d.client.blocked.Store(false)
+		d.handler.metrics.waited(sideClient, time.Since(d.waiting))
 		d.waiting = time.Time{}
-		_ = d.client.SetWriteDeadline(time.Time{})
 		if err == nil {
 			d.client.heard.reset()
 		}
@@ -154,23 +152,17 @@ func (d *splicer) try(fd uintptr) bool {
 	return false
 }
 
-// wait gives a client its patience to take something, and counts what it took
-// as a sign of life.
+// wait counts what a client took that was waited for as a sign of life.
 func (d *splicer) wait(moved bool) {
-	now := time.Now()
 	if moved {
 		d.session.moved.reset()
 	}
-	switch {
-	case d.waiting.IsZero():
-	case moved:
-		d.client.heard.reset()
-		d.waited += now.Sub(d.waiting)
-	default:
-		return
+	if d.waiting.IsZero() {
+		d.waiting = time.Now()
+		d.client.block()
+	} else if moved {
+		d.client.took()
 	}
-	_ = d.client.SetWriteDeadline(now.Add(d.client.patience))
-	d.waiting = now
 }
 
 // splice sends from the pipe. The header waits in the kernel for its payload,
