@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,11 +121,17 @@ func readBytes(fd int, p []byte) (int, error) { return receive(fd, p, 0) }
 // dropBytes reads what need not be looked at: TCP does not even copy it.
 func dropBytes(fd int, p []byte) (int, error) { return receive(fd, p, unix.MSG_TRUNC) }
 
+// receive asks for no address: unix.Recvfrom would allocate room for one.
 func receive(fd int, p []byte, flags int) (int, error) {
 	for {
-		n, _, err := unix.Recvfrom(fd, p, flags|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return n, err
+		n, _, err := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+		switch err {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, err
 		}
 	}
 }

@@ -32,12 +32,13 @@ type splicer struct {
 	broken               error              // of the target, which has not what it promised
 	waiting              time.Time          // for the client to take the frame, since then
 	attempt              func(fd uintptr) bool
+	fillPipe             func(fd int, _ []byte) (int, error)
 	copyStep, spliceStep func(fd int) error
 }
 
 func newSplicer(s *session, from *socket) *splicer {
 	d := &splicer{session: s, from: from, to: s.client.socket}
-	d.attempt, d.copyStep, d.spliceStep = d.try, d.copy, d.splice
+	d.attempt, d.fillPipe, d.copyStep, d.spliceStep = d.try, d.fill, d.copy, d.splice
 	return d
 }
 
@@ -66,7 +67,7 @@ func (d *splicer) carry(n int) error {
 
 // sendBatch fills the pipe once, and cuts what it got into frames.
 func (d *splicer) sendBatch(queued int) error {
-	n, err := d.from.do(d.fill, nil)
+	n, err := d.from.do(d.fillPipe, nil)
 	if err != nil {
 		pipes.put(d.pipe)
 		d.unable = true
