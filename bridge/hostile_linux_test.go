@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 	"testing"
@@ -119,4 +120,84 @@ func TestDeafTalker(t *testing.T) {
 		target.Close()
 		others.Wait()
 	}
+}
+
+// A session that ends while half a frame is out sends the other half, once the
+// client goes on, and then says why.
+func TestEndInsideFrame(t *testing.T) {
+	for _, copyOnly := range []bool{false, true} {
+		targets, conns := newTarget(t)
+		h := &bridge.Handler{Targets: targets, CopyOnly: copyOnly}
+		r := dialRaw(t, serve(t, h))
+		target := receive(t, conns)
+		want := noise(6, 64<<20)
+		var sending sync.WaitGroup
+		sending.Go(func() { _, _ = target.Write(want) })
+		last := int64(-1)
+		waitFor(t, func() bool { // the client stalls
+			time.Sleep(50 * time.Millisecond)
+			down := h.Sessions()[0].Down
+			defer func() { last = down }()
+			return down > 0 && down == last
+		})
+		h.EndSession(h.Sessions()[0].ID)
+		for got := 0; ; {
+			head, payload, err := r.next()
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", got, err)
+			}
+			if head == 0x88 {
+				if code := websocket.StatusCode(payload[0])<<8 | websocket.StatusCode(payload[1]); code != bridge.StatusEnded {
+					t.Errorf("closed with %d", code)
+				}
+				break
+			}
+			if head != 0x82 || !bytes.Equal(payload, want[got:got+len(payload)]) {
+				t.Fatalf("a frame %x at %d", head, got)
+			}
+			got += len(payload)
+		}
+		r.Close()
+		target.Close()
+		sending.Wait()
+	}
+}
+
+// A client that takes its last bytes slowly does not keep a session that has
+// ended for longer than PeerTimeout.
+func TestEndOfSlowClient(t *testing.T) {
+	const timeout = time.Second
+	front := sockets["unix"](t)
+	h := &bridge.Handler{Limits: bridge.Limits{PeerTimeout: timeout}}
+	targets, conns := newTarget(t)
+	h.Targets, h.PublicURL = targets, []string{"http://bridge.example"}
+	mux := http.NewServeMux()
+	mux.Handle("/nbd/{target}", h)
+	server := &http.Server{Handler: mux}
+	go server.Serve(front)
+	defer server.Close()
+	conn, err := net.Dial("unix", front.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := upgrade(t, conn, "bridge.example")
+	defer r.Close()
+	target := receive(t, conns)
+	var others sync.WaitGroup
+	others.Go(func() { _, _ = target.Write(make([]byte, 16<<20)) })
+	others.Go(func() {
+		for err := error(nil); err == nil; time.Sleep(20 * time.Millisecond) {
+			_, err = io.ReadFull(r.Conn, make([]byte, 8<<10))
+		}
+	})
+	waitFor(t, func() bool { return h.Sessions()[0].Down >= 256<<10 })
+	h.EndSession(h.Sessions()[0].ID)
+	begin := time.Now()
+	waitFor(t, func() bool { return len(h.Sessions()) == 0 })
+	if took := time.Since(begin); took > 2*timeout {
+		t.Errorf("the session went on for %s", took)
+	}
+	target.Close()
+	r.Close()
+	others.Wait()
 }
