@@ -55,7 +55,7 @@ func newSession(h *Handler, setup *setup, r *http.Request) *session {
 	s := &session{
 		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
 		remote: r.RemoteAddr, origin: strings.Clone(r.Header.Get("Origin")),
-		admission: newAdmission(setup, r), client: newWire(limits.PeerTimeout, &h.metrics),
+		admission: newAdmission(setup, r), client: newWire(&h.metrics),
 		moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
 	s.client.broken = s.clientBroke
@@ -101,7 +101,7 @@ func (s *session) relay() {
 	<-s.ctx.Done()
 
 	until := time.Now().Add(s.grace())
-	_ = s.client.SetReadDeadline(until)
+	_ = s.client.SetDeadline(until)
 	s.heart.stop()
 	s.interrupt()
 	down.Wait()
