@@ -70,7 +70,7 @@ func (s *site) server() *http.Server {
 	limits := s.config.Limits
 	quiet := &silence{most: maxSilent, log: s.log, silent: map[net.Conn]bool{}}
 	server := &http.Server{
-		Handler:           quiet.broken(s),
+		Handler:           quiet.broken(s.outer.guard(s)),
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       keptAlive,
