@@ -2,20 +2,27 @@ package main
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"crypto/tls"
+	"encoding/base64"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"nbdbridge/bridge"
 	"nbdbridge/bridge/config"
+	"nbdbridge/bridge/ticket"
 )
 
 // newReloadable is a bridge with the targets given, at one address, and what
@@ -134,6 +141,48 @@ func TestReloadKeys(t *testing.T) {
 	if got := b.becomes(t, after, "lab"); got != "alice" {
 		t.Error(got)
 	}
+}
+
+// Keys behind a URL survive a reload while their source is down, and are asked
+// for again by one.
+func TestReloadPublishedKeys(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	var set atomic.Pointer[string] // nil while the source is down
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if keys := set.Load(); keys != nil {
+			_, _ = io.WriteString(w, *keys)
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer source.Close()
+	publish := func(key []byte) {
+		keys := `{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "` + base64.RawURLEncoding.EncodeToString(key) + `"}]}`
+		set.Store(&keys)
+	}
+	publish(private.Public().(ed25519.PublicKey))
+	b := startServe(t, "--config", newConfigFile(t, "listen: 127.0.0.1:0", "limits: {drain: 0s, addressRate: 0}",
+		"targets: {lab: {address: 'tcp://"+newTarget(t, echo)+"'}}", "auth: {tickets: {keys: '"+source.URL+"', audience: test}}"))
+	key, err := ticket.NewKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := ticket.Mint(key, ticket.Claims{Principal: "alice", Audience: "test", Targets: []string{"lab"}, Expires: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := visitor{ticket: token}
+	if got := b.becomes(t, client, "lab"); got != "alice" {
+		t.Fatal(got)
+	}
+	set.Store(nil)
+	b.hangUp(t, "msg=reloaded")
+	if got := b.becomes(t, client, "lab"); got != "alice" {
+		t.Errorf("while the source is down: %s", got)
+	}
+	publish(make([]byte, ed25519.PublicKeySize))
+	b.hangUp(t, "msg=reloaded")
+	await(t, func() bool { return b.becomes(t, client, "lab") == "4001" })
 }
 
 // systemd is told when a reload begins, and when it is over.
