@@ -68,14 +68,14 @@ func (s *site) watch(ctx context.Context, failed <-chan error, hangups <-chan os
 // server has the limits of the configuration.
 func (s *site) server() *http.Server {
 	limits := s.config.Limits
-	quiet := &silence{most: maxSilent, log: s.log, silent: map[net.Conn]bool{}}
+	quiet := &silence{most: maxSilent, log: slog.New(&sparse{Handler: s.log.Handler()}), silent: map[net.Conn]bool{}}
 	server := &http.Server{
 		Handler:           quiet.broken(s.outer.guard(s)),
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       keptAlive,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(&sparse{Handler: s.log.Handler()}, slog.LevelWarn),
 		ConnState:         quiet.state,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return quiet.context(listen.ConnContext(ctx, c), c)

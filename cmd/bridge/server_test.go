@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"nbdbridge/bridge/config"
@@ -53,4 +54,24 @@ func TestServerHasTimeouts(t *testing.T) {
 			t.Errorf("%s: %v", name, d)
 		}
 	}
+}
+
+// What any client can cause does not fill a disk.
+func TestServersLogIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, book := newLog()
+		said := (&site{config: &config.Config{}, log: log}).server().ErrorLog
+		for range 200 {
+			said.Print("http: TLS handshake error from 192.0.2.1:1: EOF")
+		}
+		if n := strings.Count(book.rest(), "level=WARN"); n != 10 {
+			t.Errorf("%d lines", n)
+		}
+		time.Sleep(time.Second)
+		said.Print("once more")
+		said.Print("and again")
+		if got := book.rest(); missing(got, "once more", "omitted=190", "and again") != "" || strings.Count(got, "omitted") != 1 {
+			t.Error(got)
+		}
+	})
 }
