@@ -211,33 +211,39 @@ func TestNotify(t *testing.T) {
 	told("STOPPING=1")
 }
 
-// One bridge in a process of its own gets the real signals.
-func TestSignals(t *testing.T) {
+// startChild is a bridge in a process of its own, with one target, and the end
+// of its standard error.
+func startChild(t *testing.T, test string) (child *exec.Cmd, base string, book logBook, stderr io.Closer) {
+	t.Helper()
 	if file := os.Getenv("TEST_BRIDGE_CONFIG"); file != "" {
 		os.Args = []string{"bridge", "serve", "--config", file}
 		main()
 	}
 	lines := []string{"listen: 127.0.0.1:0", "limits: {drain: 1h}", "targets: {a: {address: 'tcp://" + newTarget(t, echo) + "'}}"}
-	file := newConfigFile(t, lines...)
-	child := exec.Command(os.Args[0], "-test.run=^TestSignals$")
-	child.Env = append(os.Environ(), "TEST_BRIDGE_CONFIG="+file)
-	stderr, err := child.StderrPipe()
+	child = exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	child.Env = append(os.Environ(), "TEST_BRIDGE_CONFIG="+newConfigFile(t, lines...))
+	pipe, err := child.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer child.Process.Kill()
-	book := make(logBook, 256)
+	t.Cleanup(func() { _ = child.Process.Kill() })
+	book = make(logBook, 256)
 	go func() {
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
 			book <- lines.Text()
 		}
 		close(book)
 	}()
 	line := book.await(t, "msg=serving")
-	base := strings.Fields(line[strings.Index(line, "url=")+4:])[0]
+	return child, strings.Fields(line[strings.Index(line, "url=")+4:])[0], book, pipe
+}
+
+// The real signals.
+func TestSignals(t *testing.T) {
+	child, base, book, _ := startChild(t, "TestSignals")
 	session, err := visitor{}.visit(t, base, "a")
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +267,21 @@ func TestSignals(t *testing.T) {
 	if err := child.Wait(); err == nil || child.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("the end: %v", err)
 	}
+}
+
+// Who collects the log may die; sessions don't die with it.
+func TestLogThatNobodyReads(t *testing.T) {
+	child, base, book, stderr := startChild(t, "TestLogThatNobodyReads")
+	stderr.Close()
+	for range book {
+	}
+	for range 2 { // each is logged
+		if _, err := (visitor{}).visit(t, base, "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait()
 }
 
 // Sessions that end in time are not cut, and the bridge ends with the last.
