@@ -74,7 +74,6 @@ func needRestart(running, next *config.Config) (keys []string) {
 	}{
 		{"listen", func(c *config.Config) any { return c.Listen }},
 		{"ui", func(c *config.Config) any { return is(c.UI, false) }},
-		{"splice", func(c *config.Config) any { return is(c.Splice, true) }},
 		{"socketMode", func(c *config.Config) any { return c.SocketMode }},
 		{"tls, on or off", func(c *config.Config) any { return c.TLS.Cert != "" }},
 		{"proxies.protocol", func(c *config.Config) any { return c.Proxies.Protocol }},

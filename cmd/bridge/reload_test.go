@@ -86,10 +86,13 @@ func TestReloadNamesWhatWaits(t *testing.T) {
 	b, write := newReloadable(t)
 	write("limits: {drain: 0s, headerBytes: 32KiB, headerTimeout: 1s}\nui: true\nsplice: false\nsocketMode: 0600\n"+
 		"proxies: {protocol: unix}\nadmin: {listen: '127.0.0.1:0'}\nlog: {format: json}", "c")
-	b.hangUp(t, "level=WARN", "wait for a restart", "keys=\"ui, splice, socketMode, proxies.protocol, limits.headerBytes, limits.headerTimeout, admin, log.format\"")
-	if got := b.becomes(t, visitor{}, "c"); got != "" {
-		t.Error(got)
+	b.hangUp(t, "level=WARN", "wait for a restart", "keys=\"ui, socketMode, proxies.protocol, limits.headerBytes, limits.headerTimeout, admin, log.format\"")
+	session, err := visitor{}.visit(t, b.base, "c")
+	if err != nil {
+		t.Fatal(err)
 	}
+	_ = session.Close(websocket.StatusNormalClosure, "")
+	b.log.await(t, "session ended", "path=copy")
 }
 
 func TestNeedRestart(t *testing.T) {
@@ -97,8 +100,8 @@ func TestNeedRestart(t *testing.T) {
 	if got := needRestart(one, two); strings.Join(got, "; ") != "listen; tls, on or off" {
 		t.Error(got)
 	}
-	yes, no := true, false
-	if got := needRestart(one, &config.Config{Splice: &yes, UI: &no}); got != nil {
+	no := false
+	if got := needRestart(one, &config.Config{UI: &no}); got != nil {
 		t.Errorf("defaults that are written out: %v", got)
 	}
 }
