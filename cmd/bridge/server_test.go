@@ -32,15 +32,23 @@ func knock(t *testing.T, base, request string) string {
 	return string(answer)
 }
 
-// Whoever does not finish a request is cut, whichever part of it is missing.
+// Whoever does not finish a request is cut, whichever part of it is missing. A
+// session is none.
 func TestRequestsThatNeverEnd(t *testing.T) {
-	b := startServe(t, "--listen", "127.0.0.1:0", "--target", "a=tcp://127.0.0.1:1", "--header-timeout", "100ms")
+	b := startServe(t, "--listen", "127.0.0.1:0", "--target", "a=tcp://"+newTarget(t, echo), "--header-timeout", "100ms", "--drain", "0")
+	session, err := visitor{}.visit(t, b.base, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, request := range []string{
 		"GET / HTTP/1.1\r\nHost: %s",
 		"GET / HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n\r\n",
 		"GET /nbd/a HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n",
 	} {
 		knock(t, b.base, request)
+	}
+	if err := echoes(t.Context(), session); err != nil {
+		t.Errorf("the session, which is older than the time limit: %v", err)
 	}
 }
 
