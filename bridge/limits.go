@@ -23,8 +23,8 @@ type Limits struct {
 	// default none.
 	SessionsPerPrincipal int
 	// Handshakes bounds the clients at once that are not admitted yet, or
-	// refused and not gone; default 200. Beyond it the answer is 503, without an
-	// upgrade.
+	// refused and not gone; default 200. Beyond it those that were refused are
+	// cut to make room; if there are none, the answer is 503, without an upgrade.
 	Handshakes int
 	// AddressRate bounds the upgrades per second of one IPv4 address or one
 	// /64 network of IPv6, which may have five seconds' worth at once; default

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"net/http"
@@ -362,4 +363,26 @@ func TestLimitsReachedMeanwhile(t *testing.T) {
 	if code := receive(t, ended); code != bridge.StatusDraining || dials.dials.Load() != 1 {
 		t.Errorf("the first one ended with %d, %d dials", code, dials.dials.Load())
 	}
+}
+
+// Whoever was refused and stays makes room for newcomers: two addresses would
+// keep everybody else out.
+func TestRefusedMakeRoom(t *testing.T) {
+	h := &bridge.Handler{Targets: lab, Limits: bridge.Limits{Handshakes: 2}, Authorize: func(*http.Request, string) (bridge.Grant, error) {
+		return bridge.Grant{}, errors.New("no")
+	}}
+	metrics := register(t, h)
+	base := serve(t, h)
+	var stubborn []*websocket.Conn // they don't answer the Close
+	for i := range 6 {
+		stubborn = append(stubborn, dial(t, base, "lab"))
+		waitForSample(t, metrics, `bridge_refusals_total{reason="unauthorised"}`, float64(i+1))
+	}
+	for _, c := range stubborn[4:] { // the last two were not cut
+		wantClose(t, c, bridge.StatusUnauthorised)
+	}
+	waitForSample(t, metrics, `bridge_closes_total{code="4001"}`, 6)
+	stubborn = append(stubborn, dial(t, base, "lab"), dial(t, base, "lab")) // and all places are free again
+	waitForSample(t, metrics, `bridge_refusals_total{reason="unauthorised"}`, 8)
+	wantClose(t, stubborn[6], bridge.StatusUnauthorised)
 }

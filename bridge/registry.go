@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -13,7 +14,8 @@ type registry struct {
 	mu       sync.Mutex
 	last     uint64 // the ID that was given last
 	present  map[uint64]*session
-	waiting  int // clients that are not admitted, from before their upgrade
+	waiting  int                 // clients that are not admitted, from before their upgrade
+	refused  map[uint64]*session // those of them that only have to go
 	draining bool
 
 	// The admitted sessions.
@@ -40,15 +42,49 @@ func (t *tally[K]) add(key K, n int) {
 // or below 0.
 func reached(n, limit int) bool { return limit > 0 && n >= limit }
 
-// knock counts a client before its upgrade, unless too many wait already.
+// knock counts a client before its upgrade, unless too many wait already. One
+// that was refused and has not gone is cut to make room: else a few clients
+// that never go would keep everybody out.
 func (g *registry) knock(limit int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if reached(g.waiting, limit) {
+	if reached(g.waiting, limit) && !g.hurry() {
 		return false
 	}
 	g.waiting++
 	return true
+}
+
+// hurry cuts the one that has had the longest time to go, if there is one.
+func (g *registry) hurry() bool {
+	if len(g.refused) == 0 {
+		return false
+	}
+	s := g.refused[slices.Min(slices.Collect(maps.Keys(g.refused)))]
+	g.dismiss(s)
+	s.cut()
+	return true
+}
+
+// dismiss takes a client that was refused out of those who wait.
+func (g *registry) dismiss(s *session) {
+	if g.refused[s.id] != nil {
+		delete(g.refused, s.id)
+		g.waiting--
+	}
+}
+
+// refuse is for a client that will not be admitted any more.
+func (g *registry) refuse(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.admitted { // and its target can't be connected to
+		return
+	}
+	if g.refused == nil {
+		g.refused = map[uint64]*session{}
+	}
+	g.refused[s.id] = s
 }
 
 // forget is for a client whose upgrade failed.
@@ -128,9 +164,8 @@ func (g *registry) leave(s *session) {
 	defer g.mu.Unlock()
 	if s.admitted {
 		g.count(s, -1)
-	} else {
-		g.waiting--
 	}
+	g.dismiss(s)
 	delete(g.present, s.id)
 	close(s.done)
 }

@@ -73,6 +73,7 @@ func (s *session) run(ws *websocket.Conn) {
 	refused := s.admit()
 	if refused != nil {
 		s.end(*refused)
+		s.handler.registry.refuse(s)
 	}
 	s.request = nil
 	left := s.handler.metrics.follow(s, refused)

@@ -52,6 +52,13 @@ func (p places) name(key string, cause error) error {
 	return cause
 }
 
+// has tells a key that stands in the file and says nothing from none: where
+// nothing is asked of clients, that must be meant.
+func (p places) has(key string) bool {
+	_, found := p.at[key]
+	return found
+}
+
 // nearest is where a key stands, or else what it would stand in.
 func (p places) nearest(key string) (place, bool) {
 	for key != "" {
@@ -72,10 +79,10 @@ func (c *Config) checkAuth(k *checker) {
 	a := c.Auth
 	k.need(a.Need == "" || a.Methods() > 0, "auth.need", "there is no method: give auth.tickets, auth.certificates or auth.header")
 	k.need(!a.Certificates || c.TLS.ClientCA != "", "auth.certificates", "needs tls.clientCA, whose certificates are believed")
-	if a.Tickets != (Tickets{}) {
+	if a.Tickets != (Tickets{}) || k.places.has("auth.tickets") {
 		a.Tickets.check(k)
 	}
-	if a.Header.On() {
+	if a.Header.On() || k.places.has("auth.header") {
 		a.Header.check(k)
 	}
 }
@@ -121,6 +128,9 @@ func (c *Config) checkTargets(k *checker) {
 		t, key := c.Targets[name], "targets."+name
 		k.need(name != "", key, "a target needs a name")
 		k.need(t.Address.Address != "", key, "needs address: tcp://HOST:PORT or unix:///PATH")
+		const nobody = "an empty list admits nobody; leave it out to admit everybody"
+		k.need(t.Principals == nil || len(t.Principals) > 0, key+".principals", nobody)
+		k.need(t.Origins == nil || len(t.Origins) > 0, key+".origins", nobody)
 		for i, principal := range t.Principals {
 			k.need(principal != "", fmt.Sprintf("%s.principals[%d]", key, i), "nobody in particular can't be admitted by name")
 		}

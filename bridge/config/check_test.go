@@ -78,6 +78,18 @@ func TestProblems(t *testing.T) {
 			"bridge.yaml:1:8: auth.tickets: needs audience: the aud that tickets for this bridge have",
 			"bridge.yaml:1:8: auth.tickets: needs keys: a file, or an https:// URL of a JWK set",
 		}},
+		{"auth: {tickets: {}}", []string{ // is not the same as no tickets, which would let everyone in
+			"bridge.yaml:1:8: auth.tickets: needs audience: the aud that tickets for this bridge have",
+			"bridge.yaml:1:8: auth.tickets: needs keys: a file, or an https:// URL of a JWK set",
+		}},
+		{"auth:\n  tickets:\n    keys: ''\n    audience: ''\n    once: false", []string{
+			"bridge.yaml:2:3: auth.tickets: needs audience: the aud that tickets for this bridge have",
+			"bridge.yaml:2:3: auth.tickets: needs keys: a file, or an https:// URL of a JWK set",
+		}},
+		{"auth: {header: {name: ''}}", []string{
+			"bridge.yaml:1:8: auth.header: needs name: the header that holds the principal",
+			"bridge.yaml:1:8: auth.header: needs from: the addresses of the proxies that set the header. Without, every client could",
+		}},
 		{"auth: {tickets: {audience: a, keys: 'ftp://k.example'}}", []string{"bridge.yaml:1:37: auth.tickets.keys: want an https:// URL without a user or a fragment"}},
 		{"auth: {tickets: {audience: a, keys: 'https://me:secret@k.example'}}", []string{"bridge.yaml:1:37: auth.tickets.keys: want an https:// URL without a user or a fragment"}},
 		{"auth: {tickets: {audience: a, keys: \"secret\\nsecret\"}}", []string{"bridge.yaml:1:37: auth.tickets.keys: want the name of a file, not what is in it"}},
@@ -91,6 +103,10 @@ func TestProblems(t *testing.T) {
 		}},
 		{"targets: {'': {address: 'tcp://h:1'}}", []string{"bridge.yaml:1:11: targets.: a target needs a name"}},
 		{"targets:\n  a.b:\n    address: tcp://h:1\n    principals: [x]", []string{"bridge.yaml:4:17: targets.a.b.principals: nobody has a name without auth"}},
+		{"auth: {header: {name: X, from: unix}}\ntargets:\n  a:\n    address: tcp://h:1\n    principals: []\n    origins: []", []string{ // reads like nobody, and would be everybody
+			"bridge.yaml:5:17: targets.a.principals: an empty list admits nobody; leave it out to admit everybody",
+			"bridge.yaml:6:14: targets.a.origins: an empty list admits nobody; leave it out to admit everybody",
+		}},
 		{"limits:\n  pingInterval: 20s\n  peerTimeout: 10s", []string{"bridge.yaml:2:17: limits.pingInterval: 20s must be below peerTimeout, 10s: live clients would be cut"}},
 		{"limits:\n  pingInterval: 80s", []string{"bridge.yaml:1:1: limits: PingInterval (1m20s) must be below PeerTimeout (1m15s): live clients would be cut"}},
 		{"limits: {headerBytes: 10MiB}", []string{"bridge.yaml:1:23: limits.headerBytes: must be from 1KiB to 1MiB"}},

@@ -124,7 +124,7 @@ type Limits struct {
 	// HeaderBytes bounds the headers of a request; default 16 KiB, at most
 	// 1 MiB.
 	HeaderBytes Size `yaml:"headerBytes"`
-	// HeaderTimeout bounds the TLS handshake and the headers of a request;
+	// HeaderTimeout bounds the TLS handshake, and the sending of a request;
 	// default 5 s.
 	HeaderTimeout Timeout `yaml:"headerTimeout"`
 	// Drain is how long sessions may go on once the bridge is told to stop;

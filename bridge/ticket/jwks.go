@@ -17,7 +17,7 @@ const (
 	// the background.
 	JWKSMaxAge = 15 * time.Minute
 	// JWKSInterval is the least time between two fetches, whatever tickets come
-	// and whether the source answers or not.
+	// and whether the source answers or not. Refetch does not wait for it.
 	JWKSInterval = 30 * time.Second
 	// JWKSTimeout bounds one fetch.
 	JWKSTimeout = 10 * time.Second
@@ -123,6 +123,18 @@ func (j *JWKS) refresh() {
 	ctx, cancel := context.WithTimeout(context.Background(), JWKSTimeout)
 	j.tried, j.flight, j.cancel = time.Now(), make(chan struct{}), cancel
 	go j.fly(ctx)
+}
+
+// Refetch fetches the keys now, in the background, for who knows that they have
+// changed. Until new ones come the old ones stay.
+func (j *JWKS) Refetch() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return
+	}
+	j.tried = time.Time{}
+	j.refresh()
 }
 
 // fly makes one fetch; Close cancels it and waits for it.

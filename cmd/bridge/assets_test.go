@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -210,5 +211,23 @@ func TestAssetsOfThisBinary(t *testing.T) {
 		if r := ask(a, "GET", path); r.StatusCode != 200 {
 			t.Errorf("%s: %s", path, r.Status)
 		}
+	}
+}
+
+// A client that takes its time holds no copy of the file.
+func TestAssetsAreNotCopied(t *testing.T) {
+	const size = 64 << 20
+	a, err := tagged(fstest.MapFS{"big.wasm": {Data: make([]byte, size)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if r := ask(a, "HEAD", "/big.wasm"); r.ContentLength != size {
+		t.Errorf("%s, %d bytes", r.Status, r.ContentLength)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > size/2 {
+		t.Errorf("one request took %d bytes", took)
 	}
 }

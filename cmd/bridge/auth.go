@@ -22,20 +22,21 @@ type authorizer func(*http.Request, string) (bridge.Grant, error)
 var errNoCredential = errors.New("the client presents no credential")
 
 // authorize composes the methods that are on; with none it is nil, which admits
-// everyone. What is returned with it ends with it.
-func authorize(c *config.Config, once *ticket.Once) (authorizer, closer, error) {
+// everyone. The keyring that is returned with it ends with it; it may be the one
+// of before.
+func authorize(c *config.Config, once *ticket.Once, before *keyring) (authorizer, *keyring, error) {
 	a := c.Auth
 	if a.Methods() == 0 {
 		return nil, nil, nil
 	}
 	var methods []method
-	var keys closer
+	var keys *keyring
 	if a.Tickets != (config.Tickets{}) {
-		verifier, end, err := newVerifier(a.Tickets, once)
-		if err != nil {
+		var err error
+		if keys, err = newKeyring(a.Tickets, before); err != nil {
 			return nil, nil, c.At("auth.tickets.keys", err)
 		}
-		methods, keys = append(methods, byTicket(verifier)), end
+		methods = append(methods, byTicket(newVerifier(a.Tickets, keys, once)))
 	}
 	if a.Certificates {
 		methods = append(methods, byCertificate)
@@ -115,23 +116,12 @@ func byTicket(v *ticket.Verifier) method {
 	}
 }
 
-// newVerifier reads keys from a file, or gets them from a URL as tickets come.
-func newVerifier(t config.Tickets, once *ticket.Once) (*ticket.Verifier, closer, error) {
-	v := &ticket.Verifier{Audience: t.Audience}
+func newVerifier(t config.Tickets, keys *keyring, once *ticket.Once) *ticket.Verifier {
+	v := &ticket.Verifier{Keys: keys.source, Audience: t.Audience}
 	if t.Once {
 		v.Once = once
 	}
-	if !t.Remote() {
-		keys, err := ticket.LoadKeys(t.Keys)
-		v.Keys = keys
-		return v, nil, err
-	}
-	keys, err := ticket.NewJWKS(t.Keys)
-	if err != nil {
-		return nil, nil, err
-	}
-	v.Keys = keys
-	return v, keys.Close, nil
+	return v
 }
 
 // maxPrincipal bounds the name that a certificate or a header gives, in bytes.

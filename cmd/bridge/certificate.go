@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -131,6 +133,41 @@ func (o *outerTLS) current() *tls.Config {
 	o.log.Info("the files of the certificate have changed and are in use")
 	o.good = fresh
 	return fresh
+}
+
+// guard refuses what the handshake would refuse by now: a connection that is
+// kept alive would go by the authorities of its begin.
+func (o *outerTLS) guard(next http.Handler) http.Handler {
+	if o == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || verify(o.current(), r.TLS.PeerCertificates) != nil {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "The client certificate of this connection is not accepted any more: connect again with another.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// verify judges the certificates that a client has sent, its own first, as the
+// handshake does.
+func verify(c *tls.Config, sent []*x509.Certificate) error {
+	switch {
+	case c.ClientAuth == tls.NoClientCert, len(sent) == 0 && c.ClientAuth == tls.VerifyClientCertIfGiven:
+		return nil
+	case len(sent) == 0:
+		return errors.New("there is no client certificate")
+	}
+	between := x509.NewCertPool()
+	for _, cert := range sent[1:] {
+		between.AddCert(cert)
+	}
+	_, err := sent[0].Verify(x509.VerifyOptions{
+		Roots: c.ClientCAs, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
 }
 
 // replace takes over what newOuterTLS has read of a new configuration.

@@ -49,7 +49,7 @@ func (c *configCheckCommand) Run() error {
 // loadFiles reads the keys and certificates that a configuration names.
 func loadFiles(c *config.Config) error {
 	_, tlsErr := newOuterTLS(c, nil)
-	_, keys, err := authorize(c, &ticket.Once{})
+	_, keys, err := authorize(c, &ticket.Once{}, nil)
 	keys.Close()
 	return errors.Join(tlsErr, err)
 }

@@ -18,7 +18,7 @@ func TestConfigCheck(t *testing.T) {
 	}{
 		{"a small one", target, 0, []string{"ok: 1 listener, 1 target, no TLS, no authentication"}, nil},
 		{"no target", "", 0, []string{"ok: 1 listener, 0 targets", "warning: there is no target"}, nil},
-		{"open to all", "listen: ':80'\n" + target, 0, []string{"ok", "warning: listening beyond this machine", "without TLS", "without authentication", "--public-url"}, nil},
+		{"open to all", "listen: [':80', '192.0.2.1:81']\n" + target, 0, []string{"ok", "warning: listening beyond this machine at :80 ", "at 192.0.2.1:81 ", "without TLS", "without authentication", "--public-url"}, nil},
 		{"everything", target + "listen: ['127.0.0.1:80', 'unix:/x']\ntls: {cert: " + cert + ", key: " + key + ", clientCA: " + authority + "}\nauth: {need: all, certificates: true, tickets: {keys: " + secret + ", audience: a}}", 0,
 			[]string{"ok: 2 listeners, 1 target, TLS, authentication by all of 2 methods"}, nil},
 		{"one method", target + "auth: {header: {name: X, from: 0.0.0.0/0}}", 0, []string{"authentication by 1 method", "warning: auth.header.from holds all addresses"}, nil},
@@ -36,6 +36,9 @@ func TestConfigCheck(t *testing.T) {
 		}
 		if c.code == 0 && strings.Count(stdout, "warning:") != strings.Count(strings.Join(c.stdout, " "), "warning:") && c.name != "open to all" {
 			t.Errorf("%s: unexpected warnings:\n%s", c.name, stdout)
+		}
+		if strings.Count(stdout, "only requests for loopback names") > 1 {
+			t.Errorf("%s: a warning comes twice:\n%s", c.name, stdout)
 		}
 		if strings.Contains(stdout+stderr, "hunter2") {
 			t.Errorf("%s: a secret is shown", c.name)

@@ -65,7 +65,7 @@ type limitFlags struct {
 	StallTimeout         config.Timeout  `placeholder:"TIME" env:"BRIDGE_STALL_TIMEOUT" help:"A session whose target takes nothing for so long is cut (default 15m)."`
 	IdleTimeout          config.Duration `placeholder:"TIME" env:"BRIDGE_IDLE_TIMEOUT" help:"A session without data for so long is ended (default: no bound)."`
 	HeaderBytes          config.Size     `placeholder:"BYTES" env:"BRIDGE_HEADER_BYTES" help:"Of the headers of a request (default 16KiB)."`
-	HeaderTimeout        config.Timeout  `placeholder:"TIME" env:"BRIDGE_HEADER_TIMEOUT" help:"For the TLS handshake and the headers (default 5s)."`
+	HeaderTimeout        config.Timeout  `placeholder:"TIME" env:"BRIDGE_HEADER_TIMEOUT" help:"For the TLS handshake, and for a request (default 5s)."`
 	Drain                config.Duration `placeholder:"TIME" env:"BRIDGE_DRAIN" help:"For sessions to end by themselves, once the bridge is told to stop (default 10s)."`
 }
 

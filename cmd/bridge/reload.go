@@ -54,12 +54,14 @@ func (s *site) apply(c *config.Config) error {
 		return err
 	}
 	if err := s.bridge.Reload(h); err != nil {
-		keys.Close()
+		if keys != s.keys {
+			keys.Close()
+		}
 		return err
 	}
 	s.outer.replace(outer)
 	s.use(c)
-	s.keys.Close()
+	s.keys.replace(keys)
 	s.keys = keys
 	return nil
 }

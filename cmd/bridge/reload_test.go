@@ -2,20 +2,27 @@ package main
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"crypto/tls"
+	"encoding/base64"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"nbdbridge/bridge"
 	"nbdbridge/bridge/config"
+	"nbdbridge/bridge/ticket"
 )
 
 // newReloadable is a bridge with the targets given, at one address, and what
@@ -80,9 +87,12 @@ func TestReloadNamesWhatWaits(t *testing.T) {
 	write("limits: {drain: 0s, headerBytes: 32KiB, headerTimeout: 1s}\nui: true\nsplice: false\nsocketMode: 0600\n"+
 		"proxies: {protocol: unix}\nadmin: {listen: '127.0.0.1:0'}\nlog: {format: json}", "c")
 	b.hangUp(t, "level=WARN", "wait for a restart", "keys=\"ui, socketMode, proxies.protocol, limits.headerBytes, limits.headerTimeout, admin, log.format\"")
-	if got := b.becomes(t, visitor{}, "c"); got != "" {
-		t.Error(got)
+	session, err := visitor{}.visit(t, b.base, "c")
+	if err != nil {
+		t.Fatal(err)
 	}
+	_ = session.Close(websocket.StatusNormalClosure, "")
+	b.log.await(t, "session ended", "path=copy")
 }
 
 func TestNeedRestart(t *testing.T) {
@@ -90,8 +100,8 @@ func TestNeedRestart(t *testing.T) {
 	if got := needRestart(one, two); strings.Join(got, "; ") != "listen; tls, on or off" {
 		t.Error(got)
 	}
-	yes, no := true, false
-	if got := needRestart(one, &config.Config{Splice: &yes, UI: &no}); got != nil {
+	no := false
+	if got := needRestart(one, &config.Config{UI: &no}); got != nil {
 		t.Errorf("defaults that are written out: %v", got)
 	}
 }
@@ -136,6 +146,48 @@ func TestReloadKeys(t *testing.T) {
 	}
 }
 
+// Keys behind a URL survive a reload while their source is down, and are asked
+// for again by one.
+func TestReloadPublishedKeys(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	var set atomic.Pointer[string] // nil while the source is down
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if keys := set.Load(); keys != nil {
+			_, _ = io.WriteString(w, *keys)
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer source.Close()
+	publish := func(key []byte) {
+		keys := `{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "` + base64.RawURLEncoding.EncodeToString(key) + `"}]}`
+		set.Store(&keys)
+	}
+	publish(private.Public().(ed25519.PublicKey))
+	b := startServe(t, "--config", newConfigFile(t, "listen: 127.0.0.1:0", "limits: {drain: 0s, addressRate: 0}",
+		"targets: {lab: {address: 'tcp://"+newTarget(t, echo)+"'}}", "auth: {tickets: {keys: '"+source.URL+"', audience: test}}"))
+	key, err := ticket.NewKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := ticket.Mint(key, ticket.Claims{Principal: "alice", Audience: "test", Targets: []string{"lab"}, Expires: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := visitor{ticket: token}
+	if got := b.becomes(t, client, "lab"); got != "alice" {
+		t.Fatal(got)
+	}
+	set.Store(nil)
+	b.hangUp(t, "msg=reloaded")
+	if got := b.becomes(t, client, "lab"); got != "alice" {
+		t.Errorf("while the source is down: %s", got)
+	}
+	publish(make([]byte, ed25519.PublicKeySize))
+	b.hangUp(t, "msg=reloaded")
+	await(t, func() bool { return b.becomes(t, client, "lab") == "4001" })
+}
+
 // systemd is told when a reload begins, and when it is over.
 func TestNotify(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "notify")
@@ -162,33 +214,39 @@ func TestNotify(t *testing.T) {
 	told("STOPPING=1")
 }
 
-// One bridge in a process of its own gets the real signals.
-func TestSignals(t *testing.T) {
+// startChild is a bridge in a process of its own, with one target, and the end
+// of its standard error.
+func startChild(t *testing.T, test string) (child *exec.Cmd, base string, book logBook, stderr io.Closer) {
+	t.Helper()
 	if file := os.Getenv("TEST_BRIDGE_CONFIG"); file != "" {
 		os.Args = []string{"bridge", "serve", "--config", file}
 		main()
 	}
 	lines := []string{"listen: 127.0.0.1:0", "limits: {drain: 1h}", "targets: {a: {address: 'tcp://" + newTarget(t, echo) + "'}}"}
-	file := newConfigFile(t, lines...)
-	child := exec.Command(os.Args[0], "-test.run=^TestSignals$")
-	child.Env = append(os.Environ(), "TEST_BRIDGE_CONFIG="+file)
-	stderr, err := child.StderrPipe()
+	child = exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	child.Env = append(os.Environ(), "TEST_BRIDGE_CONFIG="+newConfigFile(t, lines...))
+	pipe, err := child.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer child.Process.Kill()
-	book := make(logBook, 256)
+	t.Cleanup(func() { _ = child.Process.Kill() })
+	book = make(logBook, 256)
 	go func() {
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
 			book <- lines.Text()
 		}
 		close(book)
 	}()
 	line := book.await(t, "msg=serving")
-	base := strings.Fields(line[strings.Index(line, "url=")+4:])[0]
+	return child, strings.Fields(line[strings.Index(line, "url=")+4:])[0], book, pipe
+}
+
+// The real signals.
+func TestSignals(t *testing.T) {
+	child, base, book, _ := startChild(t, "TestSignals")
 	session, err := visitor{}.visit(t, base, "a")
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +270,21 @@ func TestSignals(t *testing.T) {
 	if err := child.Wait(); err == nil || child.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("the end: %v", err)
 	}
+}
+
+// Who collects the log may die; sessions don't die with it.
+func TestLogThatNobodyReads(t *testing.T) {
+	child, base, book, stderr := startChild(t, "TestLogThatNobodyReads")
+	stderr.Close()
+	for range book {
+	}
+	for range 2 { // each is logged
+		if _, err := (visitor{}).visit(t, base, "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait()
 }
 
 // Sessions that end in time are not cut, and the bridge ends with the last.

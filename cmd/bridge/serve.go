@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os/signal"
+	"syscall"
 
 	"nbdbridge/bridge"
 	"nbdbridge/bridge/config"
@@ -48,6 +50,7 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 	s := &site{config: cfg, reread: c.load}
 	s.log = newLogger(cfg.Log.Format, log, &s.level)
 	s.level.Set(cfg.Log.Level.Slog())
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may go, and sessions stay
 	if is(cfg.UI, false) {
 		if s.ui, err = newAssets(); err != nil {
 			return err

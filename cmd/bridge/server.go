@@ -21,10 +21,12 @@ const (
 	// over their last bytes.
 	lastBytes = 10 * time.Second
 	// maxSilent bounds the connections that have not sent the headers of a
-	// request, on all listeners together.
+	// request, be it the first one or the next, on all listeners together.
 	maxSilent = 1000
 	// keptAlive is how long a connection may wait for its next request.
 	keptAlive = 2 * time.Minute
+	// answerTime is what a client may take for an answer; a session is none.
+	answerTime = 2 * time.Minute
 )
 
 // serve answers on every listener until ctx ends or one of them fails.
@@ -66,13 +68,14 @@ func (s *site) watch(ctx context.Context, failed <-chan error, hangups <-chan os
 // server has the limits of the configuration.
 func (s *site) server() *http.Server {
 	limits := s.config.Limits
-	quiet := &silence{most: maxSilent, log: s.log, silent: map[net.Conn]bool{}}
+	quiet := &silence{most: maxSilent, log: slog.New(&sparse{Handler: s.log.Handler()}), silent: map[net.Conn]bool{}}
 	server := &http.Server{
-		Handler:           quiet.broken(s),
+		Handler:           quiet.broken(s.outer.guard(s)),
 		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      answerTime,
 		IdleTimeout:       keptAlive,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(&sparse{Handler: s.log.Handler()}, slog.LevelWarn),
 		ConnState:         quiet.state,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return quiet.context(listen.ConnContext(ctx, c), c)
@@ -84,6 +87,8 @@ func (s *site) server() *http.Server {
 	if limits.HeaderBytes > 0 {
 		server.MaxHeaderBytes = int(limits.HeaderBytes)
 	}
+	// No request has a body for us, and the server would wait for one for ever.
+	server.ReadTimeout = server.ReadHeaderTimeout
 	return server
 }
 

@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// A silence knows the connections that have not sent the headers of a first
-// request: those cost a descriptor and memory, and no other limit counts them.
+// A silence knows the connections from which the headers of a request are
+// awaited, of the first one or of the next: those cost a descriptor and memory,
+// and no other limit counts them.
 type silence struct {
 	most int
 	log  *slog.Logger
@@ -28,7 +29,7 @@ func (q *silence) context(ctx context.Context, c net.Conn) context.Context {
 // state is for http.Server.
 func (q *silence) state(c net.Conn, state http.ConnState) {
 	switch state {
-	case http.StateNew:
+	case http.StateNew, http.StateIdle:
 		q.enter(c)
 	case http.StateClosed, http.StateHijacked:
 		q.leave(c)

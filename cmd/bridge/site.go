@@ -32,7 +32,7 @@ type site struct {
 	at     []net.Addr  // of the listeners
 	public []string    // PublicURL, if the configuration has none
 	bridge *bridge.Handler
-	keys   closer    // of the tickets that are checked now
+	keys   *keyring  // of the tickets that are checked now
 	outer  *outerTLS // nil for none
 	now    atomic.Pointer[config.Config]
 	front  atomic.Pointer[http.Handler] // what requests go to
@@ -129,16 +129,16 @@ func (s *site) begin() error {
 	return nil
 }
 
-// handler is the bridge of a configuration, and what to close after it.
-func (s *site) handler(c *config.Config) (*bridge.Handler, closer, error) {
+// handler is the bridge of a configuration, and the keys of its tickets.
+func (s *site) handler(c *config.Config) (*bridge.Handler, *keyring, error) {
 	h := c.Handler()
 	h.Log = s.log
 	if len(h.PublicURL) == 0 {
 		h.PublicURL = s.public
 	}
-	var keys closer
+	var keys *keyring
 	var err error
-	h.Authorize, keys, err = authorize(c, &s.once)
+	h.Authorize, keys, err = authorize(c, &s.once, s.keys)
 	return h, keys, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"nbdbridge/bridge/config"
@@ -13,7 +14,7 @@ import (
 // the bridge listens.
 func warnings(c *config.Config, at []net.Addr) (texts []string) {
 	tell := func(when bool, text string) {
-		if when {
+		if when && !slices.Contains(texts, text) {
 			texts = append(texts, text)
 		}
 	}
@@ -49,15 +50,16 @@ func loopback(addr net.Addr) bool {
 // names up: a name that is not localhost is taken for another machine's view of
 // this one.
 func addressOf(l config.Listener) net.Addr {
-	host, _, err := net.SplitHostPort(string(l))
+	host, digits, err := net.SplitHostPort(string(l))
 	ip, parsed := netip.ParseAddr(host)
+	port, _ := strconv.Atoi(digits)
 	switch {
 	case err != nil || strings.HasPrefix(string(l), "unix:") || strings.HasPrefix(string(l), "systemd:"):
 		return &net.UnixAddr{Name: string(l)}
 	case host == "localhost":
-		return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+		return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
 	case parsed != nil:
-		return &net.TCPAddr{}
+		return &net.TCPAddr{Port: port}
 	}
-	return &net.TCPAddr{IP: ip.AsSlice()}
+	return &net.TCPAddr{IP: ip.AsSlice(), Port: port}
 }
