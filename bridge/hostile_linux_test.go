@@ -187,10 +187,10 @@ func TestEndOfSlowClient(t *testing.T) {
 	others.Go(func() { _, _ = target.Write(make([]byte, 16<<20)) })
 	others.Go(func() {
 		for err := error(nil); err == nil; time.Sleep(20 * time.Millisecond) {
-			_, err = io.ReadFull(r.Conn, make([]byte, 8<<10))
+			_, err = io.ReadFull(r.Conn, make([]byte, 6<<10))
 		}
 	})
-	waitFor(t, func() bool { return h.Sessions()[0].Down >= 256<<10 })
+	waitFor(t, func() bool { return h.Sessions()[0].Down > 0 })
 	h.EndSession(h.Sessions()[0].ID)
 	begin := time.Now()
 	waitFor(t, func() bool { return len(h.Sessions()) == 0 })
