@@ -67,6 +67,7 @@ func (s *session) keepalive() {
 func (s *session) judge() {
 	if s.client.meter.advances() {
 		s.client.took()
+		s.moved.reset()
 	}
 	forwarding := s.forwarding.Load()
 	switch {

@@ -187,10 +187,10 @@ func TestEndOfSlowClient(t *testing.T) {
 	others.Go(func() { _, _ = target.Write(make([]byte, 16<<20)) })
 	others.Go(func() {
 		for err := error(nil); err == nil; time.Sleep(20 * time.Millisecond) {
-			_, err = io.ReadFull(r.Conn, make([]byte, 8<<10))
+			_, err = io.ReadFull(r.Conn, make([]byte, 6<<10))
 		}
 	})
-	waitFor(t, func() bool { return h.Sessions()[0].Down >= 256<<10 })
+	waitFor(t, func() bool { return h.Sessions()[0].Down > 0 })
 	h.EndSession(h.Sessions()[0].ID)
 	begin := time.Now()
 	waitFor(t, func() bool { return len(h.Sessions()) == 0 })
@@ -200,4 +200,31 @@ func TestEndOfSlowClient(t *testing.T) {
 	target.Close()
 	r.Close()
 	others.Wait()
+}
+
+// A polite connection takes its time to say goodbye, as TLS does.
+type polite struct {
+	net.Conn
+	goodbye chan struct{}
+}
+
+func (p polite) NetConn() net.Conn { return p.Conn }
+func (p polite) Close() error      { <-p.goodbye; return p.Conn.Close() }
+
+// Who cuts sessions does not wait for goodbyes.
+func TestCutIsRude(t *testing.T) {
+	targets, conns := newTarget(t)
+	goodbye := make(chan struct{})
+	defer close(goodbye)
+	h := &bridge.Handler{Targets: targets, Dial: func(ctx context.Context, target bridge.Target) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, target.Network, target.Address)
+		return polite{c, goodbye}, err
+	}}
+	dialRaw(t, serve(t, h))
+	receive(t, conns)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	over := make(chan struct{})
+	go func() { _ = h.Shutdown(ctx); close(over) }()
+	receive(t, over)
 }

@@ -196,7 +196,7 @@ func (s *session) setTarget(c net.Conn) {
 		s.path = pathSplice
 	}
 	if s.severed {
-		_ = c.Close()
+		sever(c)
 	}
 }
 
@@ -207,6 +207,6 @@ func (s *session) cut() {
 	s.severed = true
 	sever(s.client.Conn)
 	if s.target != nil {
-		_ = s.target.Close()
+		sever(s.target)
 	}
 }
