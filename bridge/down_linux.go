@@ -26,7 +26,7 @@ func (s *session) copyQueued(target *socket) error {
 			return err
 		}
 		if err := s.copyFrame(target, min(n, largestFrame)); err != nil {
-			return clientError{err}
+			return err
 		}
 	}
 	return net.ErrClosed
@@ -35,7 +35,7 @@ func (s *session) copyQueued(target *socket) error {
 // copyFrame sends n bytes that are queued as one message.
 func (s *session) copyFrame(target *socket, n int) error {
 	if err := s.client.claim(); err != nil {
-		return err
+		return clientError{err}
 	}
 	defer s.client.release()
 	buf := takeBuffer()
@@ -46,12 +46,12 @@ func (s *session) copyFrame(target *socket, n int) error {
 		if err == nil && m == 0 {
 			err = io.ErrUnexpectedEOF
 		}
-		if err == nil {
-			err = s.client.write(prepend(head, buf[:headroom+m]))
-		}
-		if err != nil { // a message is promised and can't be kept
-			s.client.shut = true
+		if err != nil { // a message may be promised that can't be kept
+			s.client.shut = head == nil
 			return err
+		}
+		if err := s.client.write(prepend(head, buf[:headroom+m])); err != nil {
+			return clientError{err}
 		}
 		head, n = nil, n-m
 		s.sent(m)

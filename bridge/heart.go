@@ -65,8 +65,13 @@ func (s *session) keepalive() {
 // judge looks for timeouts. A client is not called dead while a slow target
 // keeps us from hearing it.
 func (s *session) judge() {
+	if s.client.meter.advances() {
+		s.client.took()
+	}
 	forwarding := s.forwarding.Load()
 	switch {
+	case s.client.blocked.Load() && s.client.taken.elapsed() >= s.limits.PeerTimeout:
+		s.abandon("the client takes nothing", nil)
 	case !forwarding && s.client.heard.elapsed() >= s.limits.PeerTimeout:
 		s.abandon("the client shows no sign of life", nil)
 	case forwarding && s.forwarded.elapsed() >= s.limits.StallTimeout:

@@ -14,9 +14,8 @@ import (
 )
 
 // A session is one WebSocket and, once admitted, one connection to a target.
-// Up to two goroutines run under it: copyDown and copyUp, and now and then a
-// beat of its heart. Each of them may call end; only run closes, and waits for
-// all of them.
+// Its own goroutine carries down and closes; under it one carries up, and now
+// and then its heart beats. Each of them may call end; none outlives live.
 type session struct {
 	handler *Handler
 	request *http.Request // until it is admitted or refused
@@ -34,6 +33,7 @@ type session struct {
 
 	ctx    context.Context // done once there is a verdict
 	cancel context.CancelFunc
+	until  time.Time // when a session that has its verdict must be over
 
 	heart heart
 
@@ -55,7 +55,7 @@ func newSession(h *Handler, setup *setup, r *http.Request) *session {
 	s := &session{
 		handler: h, request: r, name: r.PathValue("target"), limits: limits, begin: now,
 		remote: r.RemoteAddr, origin: strings.Clone(r.Header.Get("Origin")),
-		admission: newAdmission(setup, r), client: newWire(limits.PeerTimeout, &h.metrics),
+		admission: newAdmission(setup, r), client: newWire(&h.metrics),
 		moved: stopwatch{start: now}, forwarded: stopwatch{start: now},
 	}
 	s.client.broken = s.clientBroke
@@ -92,23 +92,19 @@ func (s *session) live(left func()) {
 // relay copies both ways until there is a verdict, and closes. Without a
 // target there is one already.
 func (s *session) relay() {
-	var up, down, others sync.WaitGroup
+	var up, others sync.WaitGroup
 	defer others.Wait()
 	up.Go(s.guarded(s.copyUp))
+	windingUp := make(chan struct{})
+	context.AfterFunc(s.ctx, func() { defer close(windingUp); s.windUp() })
 	if s.target != nil {
-		down.Go(s.guarded(s.copyDown))
 		s.keepalive()
+		s.guarded(s.copyDown)()
 	}
-	<-s.ctx.Done()
-
-	until := time.Now().Add(s.grace())
-	_ = s.client.SetReadDeadline(until)
-	s.heart.stop()
-	s.interrupt()
-	down.Wait()
+	<-windingUp
 	s.sendClose()
 	if s.target != nil {
-		_ = s.target.SetDeadline(until)
+		_ = s.target.SetDeadline(s.until)
 		others.Go(s.guarded(func() { linger(s.target) }))
 	}
 	up.Wait() // the client's own Close
@@ -152,8 +148,12 @@ func (s *session) grace() time.Duration {
 	return s.limits.PeerTimeout
 }
 
-// interrupt makes the target's reads and writes return.
-func (s *session) interrupt() {
+// windUp gives a session that has its verdict a time to end in, and makes the
+// target's reads and writes return.
+func (s *session) windUp() {
+	s.until = time.Now().Add(s.grace())
+	_ = s.client.SetDeadline(s.until)
+	s.heart.stop()
 	if s.target != nil {
 		_ = s.target.SetDeadline(time.Unix(1, 0))
 	}

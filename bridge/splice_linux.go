@@ -29,15 +29,16 @@ type splicer struct {
 
 	step                 func(fd int) error // writes some of the frame
 	err                  error              // of the last step
-	waiting              time.Time          // for the client to take something, since then
-	waited               time.Duration      // for the client to take the frame
+	broken               error              // of the target, which has not what it promised
+	waiting              time.Time          // for the client to take the frame, since then
 	attempt              func(fd uintptr) bool
+	fillPipe             func(fd int, _ []byte) (int, error)
 	copyStep, spliceStep func(fd int) error
 }
 
 func newSplicer(s *session, from *socket) *splicer {
 	d := &splicer{session: s, from: from, to: s.client.socket}
-	d.attempt, d.copyStep, d.spliceStep = d.try, d.copy, d.splice
+	d.attempt, d.fillPipe, d.copyStep, d.spliceStep = d.try, d.fill, d.copy, d.splice
 	return d
 }
 
@@ -66,7 +67,7 @@ func (d *splicer) carry(n int) error {
 
 // sendBatch fills the pipe once, and cuts what it got into frames.
 func (d *splicer) sendBatch(queued int) error {
-	n, err := d.from.do(d.fill, nil)
+	n, err := d.from.do(d.fillPipe, nil)
 	if err != nil {
 		pipes.put(d.pipe)
 		d.unable = true
@@ -111,23 +112,27 @@ func (d *splicer) send(n int, step func(fd int) error) error {
 	}
 	defer d.client.release()
 	d.head, d.left = appendHeader(d.header[:0], binaryFrame, n), n
-	if err := d.push(step); err != nil {
-		d.client.shut = true
-		return clientError{err}
+	whole := len(d.head) + n
+	err := d.push(step)
+	if err == nil {
+		d.session.sent(n)
+		return nil
 	}
-	d.session.sent(n)
-	return nil
+	d.client.shut = d.broken == nil || len(d.head)+d.left < whole
+	if d.broken != nil {
+		return d.broken
+	}
+	return clientError{err}
 }
 
-// push takes steps until the frame is out. Each time the client has taken
-// something it gets its whole patience again.
+// push takes steps until the frame is out.
 func (d *splicer) push(step func(fd int) error) error {
-	d.step, d.waited = step, 0
+	d.step = step
 	err := d.to.raw.Write(d.attempt)
 	if !d.waiting.IsZero() {
-		d.handler.metrics.waited(sideClient, d.waited+time.Since(d.waiting))
+		d.client.blocked.Store(false)
+		d.handler.metrics.waited(sideClient, time.Since(d.waiting))
 		d.waiting = time.Time{}
-		_ = d.client.SetWriteDeadline(time.Time{})
 		if err == nil {
 			d.client.heard.reset()
 		}
@@ -148,23 +153,17 @@ func (d *splicer) try(fd uintptr) bool {
 	return false
 }
 
-// wait gives a client its patience to take something, and counts what it took
-// as a sign of life.
+// wait counts what a client took that was waited for as a sign of life.
 func (d *splicer) wait(moved bool) {
-	now := time.Now()
 	if moved {
 		d.session.moved.reset()
 	}
-	switch {
-	case d.waiting.IsZero():
-	case moved:
-		d.client.heard.reset()
-		d.waited += now.Sub(d.waiting)
-	default:
-		return
+	if d.waiting.IsZero() {
+		d.waiting = time.Now()
+		d.client.block()
+	} else if moved {
+		d.client.took()
 	}
-	_ = d.client.SetWriteDeadline(now.Add(d.client.patience))
-	d.waiting = now
 }
 
 // splice sends from the pipe. The header waits in the kernel for its payload,
@@ -223,15 +222,16 @@ func (d *splicer) copySome(fd int, p []byte) error {
 	return d.take(dropBytes, p[:n-head])
 }
 
-// take reads all of p from the target's queue, where it must be: else a frame
-// is promised that can't be kept.
+// take reads all of p from the target's queue, where it must be. What a Unix
+// socket counts may hold less: urgent data, or bytes that come with a file.
 func (d *splicer) take(op func(fd int, p []byte) (int, error), p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
 	n, err := d.from.do(op, p)
 	if err == unix.EAGAIN || err == nil && n < len(p) {
-		return io.ErrUnexpectedEOF
+		err = io.ErrUnexpectedEOF
 	}
+	d.broken = err
 	return err
 }

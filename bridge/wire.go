@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,11 +21,11 @@ import (
 // turn writes the frames that are queued, between two of its own.
 type wire struct {
 	net.Conn
-	socket   *socket       // beneath Conn, to write to; nil if there is none to be had
-	input    *bufio.Reader // that the library reads from
-	patience time.Duration // for the client to take something
-	broken   func(error)   // is told that a queued frame could not be written
-	metrics  *metrics
+	socket  *socket       // beneath Conn, to write to; nil if there is none to be had
+	meter   *meter        // of what the client's kernel has
+	input   *bufio.Reader // that the library reads from
+	broken  func(error)   // is told that a queued frame could not be written
+	metrics *metrics
 
 	turn chan struct{} // holds a token while frames are being written
 	shut bool          // no frame may follow: a Close was sent, or part of a frame
@@ -33,16 +34,19 @@ type wire struct {
 	queue    []byte         // control frames that await their turn
 	flushers sync.WaitGroup // goroutines that took a turn for the queue
 
-	answer []byte    // the Close frame that the library would send
-	heard  stopwatch // since the client last took or sent something
+	answer  []byte      // the Close frame that the library would send
+	heard   stopwatch   // since the client last took or sent something
+	blocked atomic.Bool // a write is under way, and may wait for the client
+	taken   stopwatch   // since then, or since the client last took something
 }
 
 // longestQueue bounds the control frames that await their turn, in bytes. A
 // flood of pings gets fewer pongs (RFC 6455, 5.5.3).
 const longestQueue = 1 << 10
 
-func newWire(patience time.Duration, m *metrics) *wire {
-	return &wire{patience: patience, metrics: m, turn: make(chan struct{}, 1), heard: stopwatch{start: time.Now()}}
+func newWire(m *metrics) *wire {
+	now := time.Now()
+	return &wire{metrics: m, turn: make(chan struct{}, 1), heard: stopwatch{start: now}, taken: stopwatch{start: now}}
 }
 
 // hijacker makes the library take the wire in place of the connection.
@@ -58,7 +62,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire.Conn, h.wire.socket, h.wire.input = conn, clientSocket(conn), buffers.Reader
+	h.wire.Conn, h.wire.socket, h.wire.meter, h.wire.input = conn, clientSocket(conn), newMeter(conn), buffers.Reader
 	return h.wire, bufio.NewReadWriter(buffers.Reader, bufio.NewWriterSize(h.wire, 256)), nil
 }
 
@@ -169,8 +173,8 @@ func (w *wire) claim() error {
 	return nil
 }
 
-// write hands bytes over; the caller has the turn. A client that takes nothing
-// for as long as the patience lasts is gone.
+// write hands bytes over; the caller has the turn. It sets no deadline: the
+// session's heart, and its end, look after a client that takes nothing.
 func (w *wire) write(p []byte) error {
 	for len(p) > 0 {
 		n := min(len(p), headroom+bufferSize)
@@ -185,17 +189,29 @@ func (w *wire) write(p []byte) error {
 
 func (w *wire) writeSome(p []byte) error {
 	start := time.Now()
-	_ = w.Conn.SetWriteDeadline(start.Add(w.patience))
+	w.block()
 	_, err := w.Conn.Write(p)
+	w.blocked.Store(false)
 	if err != nil {
 		return err
 	}
-	_ = w.Conn.SetWriteDeadline(time.Time{})
 	if took := time.Since(start); took > stalled {
 		w.heard.reset()
 		w.metrics.waited(sideClient, took)
 	}
 	return nil
+}
+
+// block begins to measure how long the client takes nothing.
+func (w *wire) block() {
+	w.taken.reset()
+	w.blocked.Store(true)
+}
+
+// took is for a client that took something that was waited for.
+func (w *wire) took() {
+	w.taken.reset()
+	w.heard.reset()
 }
 
 // stalled is how long a write takes at least if it waits for the client. One

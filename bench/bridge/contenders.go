@@ -5,9 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // A contender relays sessions to the source.
@@ -64,9 +62,6 @@ func (c contender) sessions(t task, files int) int {
 
 func ourBridge(path string) func(l *lab, listen, target string) ([]string, error) {
 	return func(l *lab, listen, target string) ([]string, error) {
-		if l.standIn {
-			return []string{l.self, "stand-in", listen, target, path}, nil
-		}
 		config, err := l.file("bridge.yaml", bridgeConfig(listen, target, path == "splice"))
 		return []string{l.bridge, "serve", "--config", config}, err
 	}
@@ -85,12 +80,6 @@ limits:
 log:
   level: error
 `, listen, splice, targetName, target, bridgeSessions)
-}
-
-// takesConfig tells whether a bridge can be told its limits.
-func takesConfig(bridge string) bool {
-	help, err := exec.Command(bridge, "serve", "--help").Output()
-	return err == nil && strings.Contains(string(help), "--config")
 }
 
 func websockify(_ *lab, listen, target string) ([]string, error) {

@@ -19,12 +19,11 @@ import (
 
 // A lab holds what all measurements share.
 type lab struct {
-	ctx     context.Context
-	self    string // this program
-	bridge  string
-	standIn bool   // the bridge takes no configuration
-	folder  string // for configurations; removed at the end
-	files   int    // that a process may open
+	ctx    context.Context
+	self   string // this program
+	bridge string
+	folder string // for configurations; removed at the end
+	files  int    // that a process may open
 
 	source  *exec.Cmd
 	stdin   io.Closer // its end ends the source
@@ -37,7 +36,7 @@ func newLab(ctx context.Context, bridge string) (*lab, error) {
 			return nil, fmt.Errorf("%w: use `make bench-bridge`, which builds the bridge, and on Debian as root installs the others", err)
 		}
 	}
-	l := &lab{ctx: ctx, bridge: bridge, standIn: !takesConfig(bridge)}
+	l := &lab{ctx: ctx, bridge: bridge}
 	var err error
 	if l.self, err = os.Executable(); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,10 +21,9 @@ import (
 
 // modes are the processes that a run starts of this program.
 var modes = map[string]func(args []string) error{
-	"source":   sourceMain,
-	"sink":     sinkMain,
-	"proxy":    proxyMain,
-	"stand-in": standInMain,
+	"source": sourceMain,
+	"sink":   sinkMain,
+	"proxy":  proxyMain,
 }
 
 func main() {
@@ -56,6 +56,9 @@ func run(ctx context.Context, binary, out string, p plan) error {
 	}
 	defer l.close()
 	r, err := p.run(l)
+	if ctx.Err() != nil {
+		return errors.New("interrupted: nothing was written")
+	}
 	if err != nil {
 		return err
 	}

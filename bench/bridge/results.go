@@ -55,15 +55,10 @@ func (r *results) values(cell, contender string, pick func(sample) float64) []fl
 func describe(l *lab) []string {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
-	ours := "`bridge serve`"
-	if l.standIn {
-		ours = "package `bridge` in a process of its own"
-	}
 	return []string{
 		fmt.Sprintf("%s %s, %s; %d CPUs, %s", unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]),
 			unix.ByteSliceToString(u.Machine[:]), runtime.NumCPU(), processor()),
 		runtime.Version() + "; " + version("haproxy", "-v") + "; websockify " + debianVersion("websockify"),
-		"This bridge is " + ours,
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	mostOfWebsock = 0.5      // CPU per GiB
 	leastOfBetter = 0.9      // throughput, and requests per second
 	mostIdle      = 32 << 10 // bytes of RSS per session
-	mostStalled   = 4 << 10  // bytes: a page per session is what RSS can tell
+	mostStalled   = 8 << 10  // bytes: less than any buffer; RSS says 3 KiB of proxies that only splice
 	leastUnharmed = 0.9      // throughput of a session beside stalled ones
 )
 

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -166,6 +170,34 @@ func TestTicketOnce(t *testing.T) {
 		if i == 1 { // a reload forgets no ticket
 			b.hangUp(t, "msg=reloaded")
 		}
+	}
+}
+
+// Keys can be at a URL: http will do on this machine alone.
+func TestTicketKeysOfURL(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":%q}]}`, base64.RawURLEncoding.EncodeToString(public))
+	}))
+	defer issuer.Close()
+	b := startServe(t, "--listen", "127.0.0.1:0", "--drain", "0", "--target", "lab=tcp://"+newTarget(t, echo),
+		"--ticket-keys", issuer.URL, "--ticket-audience", "test")
+	v := visitor{ticket: newTicket(t, pemText("PRIVATE KEY", der), nil)}
+	for range 2 {
+		if got := b.becomes(t, v, "lab"); got != "alice" {
+			t.Error(got)
+		}
+		b.hangUp(t, "msg=reloaded")
+	}
+	if got := b.becomes(t, visitor{ticket: newTicket(t, testSecret, nil)}, "lab"); got != "4001" {
+		t.Error(got)
 	}
 }
 

@@ -194,9 +194,9 @@ func TestLogLevel(t *testing.T) {
 			return err == nil
 		})
 	}
-	write("limits: {drain: 0s}", "third")
+	write("limits: {drain: 0s}", "third", "fourth")
 	b.signal(t)
-	for line := ""; !strings.Contains(line, "msg=reloaded"); {
+	for line := ""; !strings.Contains(line, "msg=reloaded targets=2"); {
 		if line = receive(t, b.log); strings.Contains(line, "session began") && strings.Contains(line, "target=second") {
 			t.Error(line)
 		}

@@ -103,7 +103,9 @@ func (s *site) drain(server *http.Server) {
 	if grace == 0 {
 		grace = defaultDrain
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(0, grace))
+	grace = max(0, grace)
+	s.log.Info("draining", "sessions", len(s.bridge.Sessions()), "grace", grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	_ = s.bridge.Drain(ctx) // Shutdown ends those who stay
 	end, cancel := context.WithTimeout(context.Background(), lastBytes)

@@ -1,85 +1,46 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"nbdbridge/bridge/config"
 )
 
-// knock sends the beginning of a request, and returns what comes up to the end
-// of the connection.
-func knock(t *testing.T, base, request string) string {
-	t.Helper()
-	address := base[strings.LastIndex(base, "/")+1:]
-	c, err := net.Dial("tcp", address)
+// What has not said who it is by a request is bounded in bytes and time.
+func TestServerLimits(t *testing.T) {
+	b := startServe(t, "--listen", "127.0.0.1:0", "--target", "a=tcp://"+newTarget(t, echo), "--drain", "0",
+		"--header-bytes", "1KiB", "--header-timeout", "100ms")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", b.base+"/nbd/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size, want := range map[int]int{100: http.StatusUpgradeRequired, 8 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		r.Header.Set("X-Filler", strings.Repeat("x", size))
+		answer, err := oneRequest.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%d bytes of headers: %s", size, answer.Status)
+		}
+	}
+	c, err := net.Dial("tcp", strings.TrimPrefix(b.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(c, request, address)
-	answer, err := io.ReadAll(c)
-	if err != nil {
-		t.Errorf("%q: %v", request, err)
-	}
-	return string(answer)
-}
-
-// Whoever does not finish a request is cut, whichever part of it is missing. A
-// session is none.
-func TestRequestsThatNeverEnd(t *testing.T) {
-	b := startServe(t, "--listen", "127.0.0.1:0", "--target", "a=tcp://"+newTarget(t, echo), "--header-timeout", "100ms", "--drain", "0")
-	session, err := visitor{}.visit(t, b.base, "a")
-	if err != nil {
+	if err := c.SetDeadline(time.Now().Add(4 * time.Second)); err != nil { // below the default
 		t.Fatal(err)
 	}
-	for _, request := range []string{
-		"GET / HTTP/1.1\r\nHost: %s",
-		"GET / HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n\r\n",
-		"GET /nbd/a HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n",
-	} {
-		knock(t, b.base, request)
-	}
-	if err := echoes(t.Context(), session); err != nil {
-		t.Errorf("the session, which is older than the time limit: %v", err)
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil || isTimeout(err) {
+		t.Errorf("a silent connection: %d bytes, error %v", n, err)
 	}
 }
 
-// No state of a connection is without an end.
-func TestServerHasTimeouts(t *testing.T) {
-	server := (&site{config: &config.Config{}, log: slog.New(slog.DiscardHandler)}).server()
-	for name, d := range map[string]time.Duration{
-		"header": server.ReadHeaderTimeout, "request": server.ReadTimeout, "answer": server.WriteTimeout, "idle": server.IdleTimeout,
-	} {
-		if d <= 0 || d > 5*time.Minute {
-			t.Errorf("%s: %v", name, d)
-		}
-	}
-}
-
-// What any client can cause does not fill a disk.
-func TestServersLogIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log, book := newLog()
-		said := (&site{config: &config.Config{}, log: log}).server().ErrorLog
-		for range 200 {
-			said.Print("http: TLS handshake error from 192.0.2.1:1: EOF")
-		}
-		if n := strings.Count(book.rest(), "level=WARN"); n != 10 {
-			t.Errorf("%d lines", n)
-		}
-		time.Sleep(time.Second)
-		said.Print("once more")
-		said.Print("and again")
-		if got := book.rest(); missing(got, "once more", "omitted=190", "and again") != "" || strings.Count(got, "omitted") != 1 {
-			t.Error(got)
-		}
-	})
+func isTimeout(err error) bool {
+	timeout, ok := err.(net.Error)
+	return ok && timeout.Timeout()
 }

@@ -46,7 +46,7 @@ var rules = map[string]rule{
 		never: []string{ours + "wasm", ours + "test", ours + "bench", "syscall/js"},
 	},
 	"bench":          {may: []string{ours + "bridge", ours + "nbd", ours + "web"}},
-	"bench/bridge":   {may: []string{ours + "bridge", "golang.org/x/sys"}, never: []string{ours + "nbd"}},
+	"bench/bridge":   {may: []string{"golang.org/x/sys"}, never: []string{ours + "bridge", ours + "nbd"}},
 	"test/report":    {},
 	"test/interop":   {},
 	"test/adversary": {may: []string{ours + "nbd"}},

@@ -82,6 +82,7 @@ inEachBrowser("the admin listener", ({ page: openPage }) => {
     t.after(() => name.close());
     const [rebound, id] = [await openPage(`http://evil.example:${name.port}/`), await session()];
     leads.port = inner;
+    name.drop();
     for (const path of ["/metrics", "/sessions", "/debug/pprof/heap"]) {
       const answer = await rebound.evaluate(ask, { url: path });
       assert.ok([403, 421].includes(answer.status) && !/nbd_|target|heap profile/.test(answer.text), `${path}: ${answer.status} ${answer.text}`);

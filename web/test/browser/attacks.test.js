@@ -109,6 +109,7 @@ inEachBrowser("attacks", ({ page: openPage }) => {
     t.after(() => name.close());
     const rebound = await openPage(`http://evil.example:${name.port}/`);
     leads.port = inner;
+    name.drop();
     const dialled = server.streams().length;
     const seen = await rebound.evaluate(knock, { url: `ws://evil.example:${name.port}/nbd/lab`, protocols: ["nbd", `bearer.${mint.ticket()}`] });
     assert.deepEqual([seen.opened, seen.bytes, server.streams().length], [false, 0, dialled], JSON.stringify(seen));

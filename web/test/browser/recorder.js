@@ -28,14 +28,17 @@ export async function record(to) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {net.AddressInfo} */ (server.address());
+  const drop = () => { for (const socket of sockets) socket.destroy(); };
   return {
     port,
+    /** Ends the connections that are there: a browser keeps some in stock. */
+    drop,
     /** Everything that was carried, each direction of each connection by itself. */
     streams: () => sessions.flatMap((s) => [Buffer.concat(s.up), Buffer.concat(s.down)]),
     // A browser keeps its HTTP connections for minutes: they are cut.
     close: () => new Promise((resolve) => {
       server.close(resolve);
-      for (const socket of sockets) socket.destroy();
+      drop();
     }),
   };
 }
