@@ -305,7 +305,10 @@ func TestDrain(t *testing.T) {
 	stopped := make(chan int, 1)
 	go func() { stopped <- b.stop() }()
 	await(t, func() bool {
-		_, err := visitor{}.visit(t, b.base, "a")
+		early, err := visitor{}.visit(t, b.base, "a")
+		if err == nil { // it would be waited for
+			_ = early.CloseNow()
+		}
 		return websocket.CloseStatus(err) == bridge.StatusDraining
 	})
 	if err := echoes(t.Context(), session); err != nil {
