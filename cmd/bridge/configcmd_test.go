@@ -28,6 +28,7 @@ func TestConfigCheck(t *testing.T) {
 		{"files that are not there", target + "tls: {cert: /no/cert, key: /no/key}\nauth: {tickets: {keys: /no/secret, audience: a}}", 1, nil,
 			[]string{"bridge.yaml:2:1: tls: cert and key", "/no/cert", "bridge.yaml:3:24: auth.tickets.keys", "/no/secret"}},
 		{"a bad authority", target + "tls: {cert: " + cert + ", key: " + key + ", clientCA: " + secret + "}", 1, nil, []string{"bridge.yaml:2:1: tls: clientCA", "no certificate in PEM"}},
+		{"a secret in place of its file", target + "auth: {tickets: {keys: hunter2/hunter2+hunter2hunter2hunter2hunter2=, audience: a}}", 1, nil, []string{"bridge.yaml:2:24: auth.tickets.keys", "the name of a file"}},
 		{"a short secret", target + "auth: {tickets: {keys: " + newFile(t, "short", "hunter2") + ", audience: a}}", 1, nil, []string{"auth.tickets.keys", "bridge.yaml:2:24: auth.tickets.keys", "7 bytes"}},
 	} {
 		code, stdout, stderr := runWith(t, "config", "check", newFile(t, "bridge.yaml", c.file))

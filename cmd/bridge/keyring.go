@@ -1,6 +1,11 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
 	"nbdbridge/bridge/config"
 	"nbdbridge/bridge/ticket"
 )
@@ -17,6 +22,9 @@ type keyring struct {
 func newKeyring(t config.Tickets, before *keyring) (*keyring, error) {
 	if !t.Remote() {
 		keys, err := ticket.LoadKeys(t.Keys)
+		if errors.As(err, new(*fs.PathError)) && mayBeSecret(t.Keys) {
+			err = errors.New("it can't be read: want the name of a file, not what is in it; write ./ before a name as long as this")
+		}
 		return &keyring{t.Keys, keys}, err
 	}
 	if before != nil && before.from == t.Keys {
@@ -24,6 +32,12 @@ func newKeyring(t config.Tickets, before *keyring) (*keyring, error) {
 	}
 	keys, err := ticket.NewJWKS(t.Keys)
 	return &keyring{t.Keys, keys}, err
+}
+
+// mayBeSecret tells a text that must not be logged: a secret that was put where
+// the name of its file belongs.
+func mayBeSecret(name string) bool {
+	return len(name) >= 32 && !filepath.IsAbs(name) && !strings.HasPrefix(name, "./")
 }
 
 // replace ends a keyring when another takes its place. If it is the same one,

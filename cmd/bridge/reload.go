@@ -36,6 +36,7 @@ func (s *site) reload() {
 		s.log.Error("not reloaded: all stays as it was", "error", err)
 		return
 	}
+	s.warn(c)
 	if keys := needRestart(s.config, c); len(keys) > 0 {
 		s.log.Warn("some changes wait for a restart", "keys", strings.Join(keys, ", "))
 	}

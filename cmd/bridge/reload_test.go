@@ -95,6 +95,14 @@ func TestReloadNamesWhatWaits(t *testing.T) {
 	b.log.await(t, "session ended", "path=copy")
 }
 
+// What a start would warn of, a reload warns of too.
+func TestReloadWarns(t *testing.T) {
+	b, write := newReloadable(t)
+	write("limits: {drain: 0s}\nproxies: {forwarded: 0.0.0.0/0}", "a")
+	b.hangUp(t, "level=WARN", "proxies.forwarded holds all addresses")
+	b.log.await(t, "msg=reloaded")
+}
+
 func TestNeedRestart(t *testing.T) {
 	one, two := &config.Config{}, &config.Config{Listen: []config.Listener{"unix:/x"}, TLS: config.TLS{Cert: "x"}}
 	if got := needRestart(one, two); strings.Join(got, "; ") != "listen; tls, on or off" {
@@ -297,7 +305,10 @@ func TestDrain(t *testing.T) {
 	stopped := make(chan int, 1)
 	go func() { stopped <- b.stop() }()
 	await(t, func() bool {
-		_, err := visitor{}.visit(t, b.base, "a")
+		early, err := visitor{}.visit(t, b.base, "a")
+		if err == nil { // it would be waited for
+			_ = early.CloseNow()
+		}
 		return websocket.CloseStatus(err) == bridge.StatusDraining
 	})
 	if err := echoes(t.Context(), session); err != nil {

@@ -33,7 +33,7 @@ func (*serveCommand) Help() string {
 
 Only a request whose Host is that of --public-url is answered, any other with 421. Pages of that URL's origin and of --origin may connect; native tools, which send no origin, always may. Without tickets, certificates or a header nobody has to prove who he is.
 
-A flag, or else its environment variable, takes the place of the same key of the file: a list as a whole, a target by its name. What may be repeated may also stand in one value, with commas between.
+A flag, or else its environment variable, takes the place of the same key of the file: a list as a whole, of a target its address. What may be repeated may also stand in one value, with commas between.
 
 At most 1000 sessions run at once. A target has 10 s to accept a connection. Clients are pinged every 25 s, and one without a sign of life for 75 s is cut; no session is cut for being idle, unless --idle-timeout says so.
 
@@ -107,7 +107,9 @@ func (c *serveCommand) addTargets(cfg *config.Config) error {
 		if err != nil {
 			return usagef("--target %s=%s: %v", name, addr, err)
 		}
-		cfg.Targets[name] = config.Target{Address: config.Address{Network: t.Network, Address: t.Address}}
+		target := cfg.Targets[name] // what the file demands of clients stays
+		target.Address = config.Address{Network: t.Network, Address: t.Address}
+		cfg.Targets[name] = target
 	}
 	return nil
 }

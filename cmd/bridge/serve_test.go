@@ -333,3 +333,20 @@ func TestServeSaysWhereItServes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A flag moves a target of the file elsewhere, and opens it for nobody else.
+func TestTargetFlagKeepsWhatTheFileDemands(t *testing.T) {
+	file := newConfigFile(t, "auth: {header: {name: X-User, from: unix}}",
+		"targets: {lab: {address: 'tcp://127.0.0.1:1', principals: [alice], browsersOnly: true}}")
+	cfg, err := (&serveCommand{Config: file, Target: map[string]string{"lab": "tcp://127.0.0.1:2", "new": "tcp://127.0.0.1:3"}}).load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab, fresh := cfg.Targets["lab"], cfg.Targets["new"]
+	if lab.Address.Address != "127.0.0.1:2" || len(lab.Principals) != 1 || !lab.BrowsersOnly {
+		t.Errorf("%+v", lab)
+	}
+	if fresh.Address.Address != "127.0.0.1:3" || fresh.BrowsersOnly {
+		t.Errorf("%+v", fresh)
+	}
+}

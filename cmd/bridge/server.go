@@ -20,9 +20,10 @@ const (
 	// lastBytes is how long sessions that are closed at the end have to hand
 	// over their last bytes.
 	lastBytes = 10 * time.Second
-	// maxSilent bounds the connections that have not sent the headers of a
-	// request, be it the first one or the next, on all listeners together.
-	maxSilent = 1000
+	// maxWaiting bounds the connections that have not sent the headers of a
+	// request, be it the first one or the next, and those that are being
+	// answered, on all listeners together.
+	maxWaiting = 1000
 	// keptAlive is how long a connection may wait for its next request.
 	keptAlive = 2 * time.Minute
 	// answerTime is what a client may take for an answer; a session is none.
@@ -68,17 +69,17 @@ func (s *site) watch(ctx context.Context, failed <-chan error, hangups <-chan os
 // server has the limits of the configuration.
 func (s *site) server() *http.Server {
 	limits := s.config.Limits
-	quiet := &silence{most: maxSilent, log: slog.New(&sparse{Handler: s.log.Handler()}), silent: map[net.Conn]bool{}}
+	waiting := newLobby(maxWaiting, slog.New(&sparse{Handler: s.log.Handler()}))
 	server := &http.Server{
-		Handler:           quiet.broken(s.outer.guard(s)),
+		Handler:           waiting.heard(s.outer.guard(s)),
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       keptAlive,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(&sparse{Handler: s.log.Handler()}, slog.LevelWarn),
-		ConnState:         quiet.state,
+		ConnState:         waiting.state,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return quiet.context(listen.ConnContext(ctx, c), c)
+			return waiting.context(listen.ConnContext(ctx, c), c)
 		},
 	}
 	if limits.HeaderTimeout > 0 {

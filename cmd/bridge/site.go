@@ -57,11 +57,15 @@ func (s *site) run(ctx context.Context, ready func(base string)) error {
 		return err
 	}
 	defer operator.Close()
-	for _, text := range warnings(s.config, s.at) {
-		s.log.Warn(text)
-	}
+	s.warn(s.config)
 	ready(s.bridge.PublicURL[0])
 	return s.serve(ctx, listeners, hangups)
+}
+
+func (s *site) warn(c *config.Config) {
+	for _, text := range warnings(c, s.at) {
+		s.log.Warn(text)
+	}
 }
 
 const defaultListen = "127.0.0.1:8080"

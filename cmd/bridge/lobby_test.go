@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 )
 
@@ -13,8 +14,8 @@ import (
 // those that are gone.
 func TestSilence(t *testing.T) {
 	log, book := newLog()
-	q := &silence{most: 2, log: log, silent: map[net.Conn]bool{}}
-	server := httptest.NewUnstartedServer(q.broken(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	q := newLobby(2, log)
+	server := httptest.NewUnstartedServer(q.heard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	server.Config.ConnState, server.Config.ConnContext = q.state, q.context
 	server.Start()
 	defer server.Close()
@@ -35,9 +36,9 @@ func TestSilence(t *testing.T) {
 	count := func(want int) {
 		t.Helper()
 		await(t, func() bool {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			return len(q.silent) == want
+			q.silent.mu.Lock()
+			defer q.silent.mu.Unlock()
+			return len(q.silent.members) == want
 		})
 	}
 	first, second := dial(), dial()
@@ -73,9 +74,9 @@ func TestSilence(t *testing.T) {
 // A request under way is not cut, however many connections are silent.
 func TestSilenceSparesRequests(t *testing.T) {
 	log, _ := newLog()
-	q := &silence{most: 1, log: log, silent: map[net.Conn]bool{}}
+	q := newLobby(1, log)
 	begun, goOn := make(chan bool), make(chan bool)
-	server := httptest.NewUnstartedServer(q.broken(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	server := httptest.NewUnstartedServer(q.heard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		begun <- true
 		<-goOn
 	})))
@@ -103,4 +104,59 @@ func TestSilenceSparesRequests(t *testing.T) {
 	if err := receive(t, answered); err != nil {
 		t.Error(err)
 	}
+}
+
+// Answers that nobody takes are bounded too. An answer that was taken, and a
+// session, take no place.
+func TestLobbyBoundsAnswers(t *testing.T) {
+	log, book := newLog()
+	q := newLobby(2, log)
+	begun, goOn := make(chan bool), make(chan bool)
+	server := httptest.NewUnstartedServer(q.heard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/session" {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				t.Cleanup(func() { c.Close() })
+			}
+			return
+		}
+		if r.URL.Path == "/stalls" {
+			begun <- true
+			<-goOn
+		}
+	})))
+	server.Config.ConnState, server.Config.ConnContext = q.state, q.context
+	server.Start()
+	defer server.Close()
+	answer := sync.OnceFunc(func() { close(goOn) })
+	defer answer()
+	ask := func(path string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_, _ = io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		return c
+	}
+	count := func(want int) {
+		t.Helper()
+		await(t, func() bool {
+			q.busy.mu.Lock()
+			defer q.busy.mu.Unlock()
+			return len(q.busy.members) == want
+		})
+	}
+	ask("/session")
+	_, _ = ask("/").Read(make([]byte, 1))
+	count(0)
+	for i := range 5 {
+		ask("/stalls")
+		receive(t, begun)
+		count(min(i+1, 2))
+	}
+	book.await(t, "level=WARN", "don't take an answer", "limit=2")
+	answer()
+	count(0)
 }
