@@ -16,8 +16,9 @@ const (
 	// pipeSize is in bytes. A pipe has a slot for each fragment of a packet:
 	// the default 16 would hold but 23 KiB of what comes over a network.
 	pipeSize = 1 << 20
-	// mostPipes bounds the pipes at once, two file descriptors each. A client
-	// that stalls keeps one; sessions that get none copy.
+	// mostPipes bounds the pipes at once, two file descriptors each. A session
+	// whose bytes move takes two, and a client that stalls keeps one; sessions
+	// that get none copy.
 	mostPipes = 256
 	// keptPipes bounds those that are kept for later.
 	keptPipes = 16

@@ -12,6 +12,9 @@ import (
 // copying.
 const spliceFrom = 32 << 10
 
+// batchSize leaves room in a pipe for the headers.
+const batchSize = pipeSize - 64<<10
+
 // A splicer carries what a target says from socket to socket. Larger amounts
 // go through a pipe and never enter user space; smaller ones are copied from
 // the target's queue, where they stay until the client's has them. So a client
@@ -23,9 +26,10 @@ type splicer struct {
 
 	header [headroom]byte
 	head   []byte // what is still to be sent of the header
-	left   int    // and of the payload, in bytes
-	pipe   *pipe  // that holds it
-	more   bool   // another frame follows at once
+	left   int    // and behind it, in bytes
+
+	in, out *pipe // of what was taken, and of what goes out
+	more    bool  // goes out after it
 
 	step                 func(fd int) error // writes some of the frame
 	err                  error              // of the last step
@@ -57,40 +61,115 @@ func (d *splicer) run() error {
 
 // carry sends what is queued, n bytes at least.
 func (d *splicer) carry(n int) error {
-	if n >= spliceFrom && !d.unable {
-		if d.pipe = pipes.take(); d.pipe != nil {
-			return d.sendBatch(n)
-		}
+	if n >= spliceFrom && d.takePipes() {
+		return d.sendBatch(n)
 	}
-	return d.send(min(n, largestFrame), d.copyStep)
+	return d.send(min(n, largestFrame))
 }
 
-// sendBatch fills the pipe once, and cuts what it got into frames.
+// takePipes tells whether there are pipes to be had.
+func (d *splicer) takePipes() bool {
+	if d.unable {
+		return false
+	}
+	d.in, d.out = pipes.take(), pipes.take()
+	if d.in != nil && d.out != nil {
+		return true
+	}
+	d.leavePipes(pipes.put)
+	return false
+}
+
+// leavePipes gives back the pipes that are still held.
+func (d *splicer) leavePipes(how func(*pipe)) {
+	for _, p := range []**pipe{&d.in, &d.out} {
+		if *p != nil {
+			how(*p)
+			*p = nil
+		}
+	}
+}
+
+// sendBatch takes what the target has said, cuts it into frames, and sends them
+// together: a turn at a socket costs more than many frames.
 func (d *splicer) sendBatch(queued int) error {
 	n, err := d.from.do(d.fillPipe, nil)
 	if err != nil {
-		pipes.put(d.pipe)
+		d.leavePipes(pipes.put)
 		d.unable = true
 		d.detour()
-		return d.send(min(queued, largestFrame), d.copyStep)
+		return d.send(min(queued, largestFrame))
 	}
-	for n > 0 && err == nil {
-		size := min(n, largestFrame)
-		n -= size
-		d.more = n > 0
-		d.spliced.Add(int64(size))
-		err = d.send(size, d.spliceStep)
-	}
-	if err != nil {
-		pipes.drop(d.pipe)
+	d.spliced.Add(int64(n))
+	if err := d.sendFrames(n); err != nil {
+		d.leavePipes(pipes.drop)
 		return err
 	}
-	pipes.put(d.pipe)
+	d.leavePipes(pipes.put)
+	d.session.sent(n)
 	return nil
 }
 
 func (d *splicer) fill(fd int, _ []byte) (int, error) {
-	return spliceBytes(fd, d.pipe.w, pipeSize, 0)
+	return spliceBytes(fd, d.in.w, batchSize, 0)
+}
+
+// sendFrames sends the n bytes that are in the first pipe, which it gives back
+// when they have left it: a client that stalls holds one pipe.
+func (d *splicer) sendFrames(n int) error {
+	if err := d.client.claim(); err != nil {
+		return clientError{err}
+	}
+	defer d.client.release()
+	for frame := 0; n > 0; {
+		var err error
+		n, frame, err = d.compose(n, frame)
+		if err == nil && d.left == 0 {
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			d.client.shut = true
+			return err
+		}
+		if d.more = n > 0; !d.more {
+			pipes.put(d.in)
+			d.in = nil
+		}
+		if err := d.push(d.spliceStep); err != nil {
+			d.client.shut = true
+			return clientError{err}
+		}
+	}
+	return nil
+}
+
+// compose moves bytes from the first pipe to the second, with the header of
+// each frame in front of it, until one is empty or the other full. It takes and
+// returns what is left in the first, and of the frame under way.
+func (d *splicer) compose(n, frame int) (int, int, error) {
+	for n > 0 {
+		if frame == 0 {
+			size := min(n, largestFrame)
+			m, err := unix.Write(d.out.w, appendHeader(d.header[:0], binaryFrame, size))
+			if err != nil {
+				return n, 0, unlessFull(err)
+			}
+			frame, d.left = size, d.left+m
+		}
+		m, err := spliceBytes(d.in.r, d.out.w, frame, 0)
+		if m <= 0 {
+			return n, frame, unlessFull(err)
+		}
+		n, frame, d.left = n-m, frame-m, d.left+m
+	}
+	return n, frame, nil
+}
+
+func unlessFull(err error) error {
+	if err == unix.EAGAIN {
+		return nil
+	}
+	return err
 }
 
 // splice is replaced in tests, by a kernel that can't.
@@ -105,15 +184,15 @@ func spliceBytes(from, to, n, flags int) (int, error) {
 	}
 }
 
-// send sends one frame of n bytes by steps.
-func (d *splicer) send(n int, step func(fd int) error) error {
+// send copies one frame of n bytes.
+func (d *splicer) send(n int) error {
 	if err := d.client.claim(); err != nil {
 		return clientError{err}
 	}
 	defer d.client.release()
 	d.head, d.left = appendHeader(d.header[:0], binaryFrame, n), n
 	whole := len(d.head) + n
-	err := d.push(step)
+	err := d.push(d.copyStep)
 	if err == nil {
 		d.session.sent(n)
 		return nil
@@ -166,22 +245,14 @@ func (d *splicer) wait(moved bool) {
 	}
 }
 
-// splice sends from the pipe. The header waits in the kernel for its payload,
-// so that both travel in one packet.
+// splice sends what is in the second pipe.
 func (d *splicer) splice(fd int) error {
-	for len(d.head) > 0 {
-		n, err := transmit(fd, d.head, unix.MSG_MORE)
-		if err != nil {
-			return err
-		}
-		d.head = d.head[n:]
-	}
 	flags := 0
 	if d.more {
 		flags = unix.SPLICE_F_MORE
 	}
 	for d.left > 0 {
-		n, err := spliceBytes(d.pipe.r, fd, d.left, flags)
+		n, err := spliceBytes(d.out.r, fd, d.left, flags)
 		if err == nil && n == 0 {
 			err = io.ErrUnexpectedEOF
 		}
