@@ -53,7 +53,7 @@ func newSocket(c net.Conn) *socket {
 
 // unsentBytes is what the kernel takes for a client beyond what is on its way
 // already, in bytes: more would only wait there.
-const unsentBytes = 2 << 20
+const unsentBytes = 4 << 20
 
 // clientSocket finds the socket beneath a client's connection. A wrapper that
 // is over once it has looked at the first bytes shows it by a method Raw.
