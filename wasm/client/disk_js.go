@@ -74,7 +74,8 @@ func (s *session) connect(ctx context.Context, o *options) (*nbd.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nbd.NewClient(ctx, c, &o.cfg)
+	client, err := nbd.NewClient(ctx, c, &o.cfg)
+	return client, signing(&o.cfg.TLS, err)
 }
 
 // in says what was being done, and where.
