@@ -98,6 +98,20 @@ func recovered(do func() (any, error)) (value any, err error) {
 	return do()
 }
 
+// awaited calls fn and blocks its goroutine until the promise that it returns
+// has settled. What it throws, or rejects with, is the error.
+func awaited(fn func() js.Value) (value js.Value, err error) {
+	defer catch(&err)
+	settled := make(chan struct{}, 1)
+	yes := newCallback(func(args []js.Value) any { value = args[0]; settled <- struct{}{}; return nil })
+	no := newCallback(func(args []js.Value) any { err = js.Error{Value: args[0]}; settled <- struct{}{}; return nil })
+	defer yes.release()
+	defer no.release()
+	fn().Call("then", yes.Func, no.Func)
+	<-settled
+	return value, err
+}
+
 // rejection is the JavaScript value of an error: the reason of an aborted
 // signal as it is, otherwise {code, message, details}.
 func rejection(err error) js.Value {

@@ -25,41 +25,19 @@ type session struct {
 // and takes an AbortSignal, or nothing, as its last argument.
 func (s *session) api() js.Value {
 	return js.ValueOf(map[string]any{
-		"list":  method(1, s.list).Func,
-		"open":  method(1, s.open).Func,
-		"read":  method(2, s.read).Func,
-		"write": method(3, s.write).Func,
-		"flush": method(0, s.flush).Func,
-		"wait":  method(0, s.wait).Func,
-		"close": method(0, s.close).Func,
+		"list":        method(1, s.list).Func,
+		"info":        method(1, s.info).Func,
+		"open":        method(1, s.open).Func,
+		"read":        method(2, s.read).Func,
+		"write":       method(3, s.write).Func,
+		"trim":        method(2, s.trim).Func,
+		"zero":        method(3, s.zero).Func,
+		"cache":       method(2, s.cache).Func,
+		"blockStatus": method(2, s.blockStatus).Func,
+		"flush":       method(0, s.flush).Func,
+		"wait":        method(0, s.wait).Func,
+		"close":       method(0, s.close).Func,
 	})
-}
-
-// list(options) resolves with [{name, description}].
-func (s *session) list(ctx context.Context, args []js.Value) (any, error) {
-	o, err := parseOptions(args[0])
-	if err != nil {
-		return nil, err
-	}
-	s.where = fmt.Sprintf("exports at %s", withoutQuery(o.url))
-	client, err := s.connect(ctx, o)
-	if err != nil {
-		return nil, s.in("listing", err)
-	}
-	exports, err := client.List(ctx)
-	_ = client.Abort(ctx) // a farewell, whether the list is here or was refused
-	if err != nil {
-		return nil, s.in("listing", err)
-	}
-	return exportValues(exports), nil
-}
-
-func exportValues(exports []nbd.ExportEntry) []any {
-	values := make([]any, len(exports))
-	for i, e := range exports {
-		values[i] = map[string]any{"name": e.Name, "description": e.Description}
-	}
-	return values
 }
 
 // open(options) resolves with the facts of the disk.
@@ -71,7 +49,8 @@ func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.where = fmt.Sprintf("export %q at %s", o.export, withoutQuery(o.url))
+	s.where = whereOf(o)
+	o.cfg.MetaContexts = []string{allocation}
 	client, err := s.connect(ctx, o)
 	if err != nil {
 		return nil, s.in("opening", err)
@@ -81,12 +60,12 @@ func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
 		_ = client.Abort(ctx)
 		return nil, s.in("opening", err)
 	}
-	if size := disk.Info().Size; size > maxSafeInteger {
+	if err := checkSize(disk.Info()); err != nil {
 		disk.Close()
-		return nil, s.in("opening", fmt.Errorf("%w: its %d bytes are beyond 2^53-1, the largest offset of JavaScript", nbd.ErrOutOfRange, size))
+		return nil, s.in("opening", err)
 	}
 	s.disk = disk
-	return facts(disk, &o.cfg), nil
+	return facts(disk.Info(), disk.ReadOnly(), disk.TLS(), &o.cfg), nil
 }
 
 // connect makes the tunnel and negotiates.
@@ -95,12 +74,19 @@ func (s *session) connect(ctx context.Context, o *options) (*nbd.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nbd.NewClient(ctx, c, &o.cfg)
+	client, err := nbd.NewClient(ctx, c, &o.cfg)
+	return client, signing(&o.cfg.TLS, err)
 }
 
 // in says what was being done, and where.
-func (s *session) in(doing string, err error) error {
-	return fmt.Errorf("%s %s: %w", doing, s.where, err)
+func (s *session) in(doing string, err error) error { return s.at(doing, nowhere, err) }
+
+// at is in with the byte that a request was about; it leaves nil as it is.
+func (s *session) at(doing string, offset int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &callError{doing: doing + " " + s.where, opened: s.disk != nil, offset: offset, err: err}
 }
 
 // withoutQuery leaves out of a message what may be secret in a URL.
@@ -135,7 +121,7 @@ func (s *session) read(ctx context.Context, args []js.Value) (any, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, s.in("reading", err)
+		return nil, s.at("reading", offset, err)
 	}
 	return out, nil
 }
@@ -158,10 +144,7 @@ func (s *session) write(ctx context.Context, args []js.Value) (any, error) {
 		js.CopyBytesToGo(p, data.Call("subarray", at))
 		return s.disk.Write(ctx, p, offset+at, flags)
 	})
-	if err != nil {
-		return nil, s.in("writing", err)
-	}
-	return js.Undefined(), nil
+	return done(s.at("writing", offset, err))
 }
 
 // span checks a range against the disk before anything is allocated for it.
@@ -177,7 +160,7 @@ func (s *session) span(op string, offsetValue, lengthValue js.Value) (offset, le
 		return 0, 0, err
 	}
 	if size := disk.Info().Size; offset > size || length > size-offset {
-		return 0, 0, s.in("using", fmt.Errorf("%w: %s of %d bytes at %d of %d", nbd.ErrOutOfRange, op, length, offset, size))
+		return 0, 0, s.at("using", offset, fmt.Errorf("%w: %s of %d bytes at %d of %d", nbd.ErrOutOfRange, op, length, offset, size))
 	}
 	return offset, length, nil
 }
@@ -203,10 +186,7 @@ func (s *session) flush(ctx context.Context, _ []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := disk.Flush(ctx); err != nil {
-		return nil, s.in("flushing", err)
-	}
-	return js.Undefined(), nil
+	return done(s.in("flushing", disk.Flush(ctx)))
 }
 
 // wait() resolves after close(), and rejects when the connection ends by itself.
@@ -215,10 +195,7 @@ func (s *session) wait(context.Context, []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := disk.Wait(); err != nil {
-		return nil, s.in("using", err)
-	}
-	return js.Undefined(), nil
+	return done(s.in("using", disk.Wait()))
 }
 
 // close() resolves when the connection is closed.

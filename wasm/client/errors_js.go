@@ -52,15 +52,36 @@ type TunnelError struct{ Detail string }
 
 func (e *TunnelError) Error() string { return e.Detail }
 
+// nowhere is the offset of a call that is about no byte.
+const nowhere = -1
+
+// A callError says which call failed.
+type callError struct {
+	doing  string // and where
+	opened bool   // after the negotiation
+	offset int64  // the first byte of the call, or nowhere
+	err    error
+}
+
+func (e *callError) Error() string { return e.doing + ": " + e.err.Error() }
+
+func (e *callError) Unwrap() error { return e.err }
+
 // A failure is an error as JavaScript gets it.
 type failure struct {
 	code    Code
 	message string
+	stage   Stage
+	cause   string // the error without the call and the advice around it
 	details map[string]any
 }
 
 func (f failure) value() js.Value {
-	return js.ValueOf(map[string]any{"code": string(f.code), "message": f.message, "details": f.details})
+	v := map[string]any{"code": string(f.code), "message": f.message, "stage": string(f.stage), "details": f.details}
+	if f.cause != "" {
+		v["cause"] = map[string]any{"name": "Error", "message": f.cause}
+	}
+	return js.ValueOf(v)
 }
 
 func describe(err error) failure {
@@ -69,7 +90,11 @@ func describe(err error) failure {
 	if next := advice[code]; next != "" {
 		message += ". " + next
 	}
-	return failure{code: code, message: message, details: detailsOf(err)}
+	f := failure{code: code, message: message, stage: stageOf(err, code), details: detailsOf(err)}
+	if call := (*callError)(nil); errors.As(err, &call) {
+		f.cause = call.err.Error()
+	}
+	return f
 }
 
 // codeOf judges by the cause that tells most: what ended the connection comes
@@ -188,10 +213,13 @@ func codeOfErrno(e nbd.Errno) Code {
 // detailsOf gives the facts of an error that a program may want.
 func detailsOf(err error) map[string]any {
 	details := map[string]any{}
+	if call := (*callError)(nil); errors.As(err, &call) && call.offset != nowhere {
+		details["offset"] = call.offset
+	}
 	if closed := (*CloseError)(nil); errors.As(err, &closed) {
 		details["closeCode"], details["closeReason"] = closed.Code, closed.Reason
 	}
-	if failed := (*nbd.OpError)(nil); errors.As(err, &failed) {
+	if failed := (*nbd.OpError)(nil); errors.As(err, &failed) && failed.Length > 0 {
 		details["offset"], details["length"] = failed.Offset, failed.Length
 	}
 	if refused := (*nbd.OptionError)(nil); errors.As(err, &refused) {

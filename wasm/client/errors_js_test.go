@@ -94,3 +94,47 @@ func TestFailureValue(t *testing.T) {
 		t.Errorf("details of a request: %v, %v", op.Get("offset"), op.Get("length"))
 	}
 }
+
+func TestStages(t *testing.T) {
+	during := func(opened bool, err error) error {
+		return &callError{doing: "reading the disk", opened: opened, offset: 4096, err: err}
+	}
+	for _, test := range []struct {
+		err   error
+		stage Stage
+	}{
+		{errors.New("boom"), StageClient},
+		{argumentErrorf("no"), StageCall},
+		{during(true, nbd.ErrReadOnly), StageCall},
+		{during(true, nbd.ErrOutOfRange), StageCall},
+		{during(false, nbd.ErrOutOfRange), StageNegotiation},
+		{during(false, &DialError{Err: io.EOF}), StageConnect},
+		{during(false, &CloseError{Code: closeUnknownTarget}), StageConnect},
+		{during(false, &nbd.TLSError{Err: &CloseError{Code: closeTargetUnreachable}}), StageConnect},
+		{during(false, &CloseError{Code: closeBroken}), StageNegotiation},
+		{during(false, &nbd.TLSError{Err: io.EOF}), StageTLS},
+		{during(false, nbd.ErrTLSRefused), StageTLS},
+		{during(false, &nbd.OptionError{Option: nbd.OptGo, Reply: nbd.RepErrUnknown}), StageNegotiation},
+		{during(true, &CloseError{Code: closeSessionAge}), StageTransmission},
+		{during(true, &nbd.OpError{Op: "read", Errno: nbd.EIO}), StageTransmission},
+	} {
+		if f := describe(test.err); f.stage != test.stage {
+			t.Errorf("%v: stage %s, want %s", test.err, f.stage, test.stage)
+		}
+	}
+}
+
+func TestFailureOfCall(t *testing.T) {
+	v := describe(&callError{doing: "reading the disk", opened: true, offset: 4096, err: &CloseError{Code: closeBroken}}).value()
+	if offset := v.Get("details").Get("offset").Int(); offset != 4096 {
+		t.Errorf("offset %d", offset)
+	}
+	if cause := v.Get("cause").Get("message").String(); cause != "the connection to the bridge broke (close code 1006)" {
+		t.Errorf("cause %q", cause)
+	}
+	sent := describe(&callError{offset: 4096, err: &nbd.OpError{Op: "read", Offset: 8192, Length: 512, Errno: nbd.EIO}}).value()
+	unsent := describe(&callError{offset: nowhere, err: &nbd.OpError{Op: "flush", Errno: nbd.ENOTSUP}}).value()
+	if sent.Get("details").Get("offset").Int() != 8192 || !unsent.Get("details").Get("offset").IsUndefined() {
+		t.Errorf("offsets %v and %v", sent.Get("details").Get("offset"), unsent.Get("details").Get("offset"))
+	}
+}

@@ -11,19 +11,31 @@ import (
 	"nbdbridge/nbd"
 )
 
-// facts is what JavaScript gets to know of an open disk.
-func facts(d *nbd.Disk, cfg *nbd.Config) map[string]any {
-	info := d.Info()
+// facts is what JavaScript gets to know of an export.
+func facts(info *nbd.ExportInfo, readOnly bool, state *tls.ConnectionState, cfg *nbd.Config) map[string]any {
 	return map[string]any{
-		"size":       info.Size,
-		"readOnly":   d.ReadOnly(),
-		"exportName": info.Name,
+		"size":        info.Size,
+		"readOnly":    readOnly,
+		"exportName":  info.Name,
+		"description": info.Description,
 		"blockSize": map[string]any{
 			"minimum":        info.BlockSize.Minimum,
 			"preferred":      info.BlockSize.Preferred,
 			"maximumPayload": info.BlockSize.MaximumPayload,
 		},
-		"tls": tlsFacts(d.TLS(), &cfg.TLS),
+		"features": features(info.Flags),
+		"tls":      tlsFacts(state, &cfg.TLS),
+	}
+}
+
+func features(f nbd.TransmissionFlags) map[string]any {
+	return map[string]any{
+		"flush":               f&nbd.FlagSendFlush != 0,
+		"fua":                 f&nbd.FlagSendFUA != 0,
+		"trim":                f&nbd.FlagSendTrim != 0,
+		"zero":                f&nbd.FlagSendWriteZeroes != 0,
+		"cache":               f&nbd.FlagSendCache != 0,
+		"multipleConnections": f&nbd.FlagCanMultiConn != 0,
 	}
 }
 

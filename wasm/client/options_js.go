@@ -37,7 +37,7 @@ func parseOptions(v js.Value) (*options, error) {
 
 func readTLS(f *fields, cfg *nbd.Config) error {
 	mode, ca, pins := f.text("mode"), f.text("ca"), f.texts("pins")
-	cert, key := f.text("cert"), f.text("key")
+	cert, key := f.text("cert"), f.textOrObject("key")
 	cfg.TLS.ServerName = f.text("serverName")
 	cfg.TLS.Insecure = f.flag("insecure")
 	if err := f.done(); err != nil {
@@ -80,16 +80,28 @@ func trust(t *nbd.TLSConfig, ca string, pins []string) error {
 	return nil
 }
 
-func identify(t *nbd.TLSConfig, cert, key string) error {
-	if cert == "" && key == "" {
+func identify(t *nbd.TLSConfig, cert string, key js.Value) error {
+	if cert == "" && !key.Truthy() {
 		return nil
 	}
-	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+	pair, err := keyPair([]byte(cert), key)
 	if err != nil {
 		return argumentErrorf("options tls.cert and tls.key: %v", err)
 	}
 	t.Certificates = []tls.Certificate{pair}
 	return nil
+}
+
+// keyPair takes the key as PEM, or as a CryptoKey.
+func keyPair(cert []byte, key js.Value) (tls.Certificate, error) {
+	if key.Type() == js.TypeObject {
+		return webCertificate(cert, key)
+	}
+	text := ""
+	if key.Type() == js.TypeString {
+		text = key.String()
+	}
+	return tls.X509KeyPair(cert, []byte(text))
 }
 
 // fields reads the properties of a JavaScript object by name and type. It
@@ -135,6 +147,13 @@ func (f *fields) text(name string) string {
 		return v.String()
 	}
 	return ""
+}
+
+func (f *fields) textOrObject(name string) js.Value {
+	if f.err == nil && f.v.Type() == js.TypeObject && f.v.Get(name).Type() == js.TypeObject {
+		return f.get(name, js.TypeObject)
+	}
+	return f.get(name, js.TypeString)
 }
 
 func (f *fields) flag(name string) bool {

@@ -1,5 +1,7 @@
 import { NbdError, invalid } from "./errors.js";
-import { byteCount, readOptions, writeOptions } from "./options.js";
+import { extentsOf } from "./extents.js";
+import { readMany, stream } from "./many.js";
+import { byteCount, readOptions, streamOptions, writeOptions, zeroOptions } from "./options.js";
 
 /** How long close() waits for the worker to end the connection in order, in milliseconds. */
 const closeLimit = 8000;
@@ -34,11 +36,25 @@ const closeLimit = 8000;
  */
 
 /**
+ * What the export offers. The method for what it does not offer rejects with
+ * ENOTSUP, and nothing is sent. fua alone is made up for, where there is flush.
+ * @typedef {object} Features
+ * @property {boolean} flush
+ * @property {boolean} fua
+ * @property {boolean} trim
+ * @property {boolean} zero
+ * @property {boolean} cache
+ * @property {boolean} multipleConnections a flush on one of them is good for all
+ */
+
+/**
  * @typedef {object} DiskFacts
- * @property {number} size
+ * @property {number} size in bytes
  * @property {boolean} readOnly
  * @property {string} exportName
+ * @property {string} description free text of the server's; may be empty
  * @property {BlockSize} blockSize
+ * @property {Features} features
  * @property {TlsFacts | null} tls
  */
 
@@ -82,7 +98,10 @@ export class Disk {
   get readOnly() { return this.#facts.readOnly; }
   /** Name of the export, as the server tells it. */
   get exportName() { return this.#facts.exportName; }
+  /** What the server says of the export, for people; may be empty. */
+  get description() { return this.#facts.description; }
   get blockSize() { return this.#facts.blockSize; }
+  get features() { return this.#facts.features; }
   /** The TLS session; null with tls.mode "off", and with "prefer" where TLS was refused. */
   get tls() { return this.#facts.tls; }
 
@@ -94,8 +113,38 @@ export class Disk {
    */
   async read(offset, length, options) {
     const { signal } = readOptions(options);
-    const range = this.#range(offset, length);
-    return this.#rpc.call("read", range, { signal });
+    const [at, count] = this.#range(offset, length);
+    return this.#read(at, count, { signal });
+  }
+
+  /**
+   * Reads many ranges together, which is faster than one after the other.
+   * Nothing is read unless all of them are within the disk.
+   * @param {readonly {offset: number | bigint, length: number | bigint}[]} ranges
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Uint8Array<ArrayBuffer>[]>} in the order of the ranges
+   */
+  async readMany(ranges, options) {
+    const { signal } = readOptions(options);
+    if (!Array.isArray(ranges)) throw invalid("readMany takes an array of ranges, {offset, length}.");
+    return readMany(this.#read, ranges.map((range) => this.#range(range?.offset, range?.length)), signal);
+  }
+
+  /**
+   * Reads the disk, or a part, from its beginning to its end:
+   *
+   *     for await (const bytes of disk.stream()) hash.update(bytes);
+   *
+   * Up to 8 MiB, and at least two chunks, are fetched ahead; what the loop does
+   * not take is not asked for. To leave the loop ends it.
+   * @param {import("./options.js").StreamOptions} [options]
+   * @returns {AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>} it
+   *   rejects like read
+   */
+  async *stream(options) {
+    const { offset = 0, length, ...rest } = streamOptions(options);
+    const [from] = this.#range(offset, 0);
+    yield* stream(this.#read, this.#range(from, length ?? this.size - from), rest);
   }
 
   /**
@@ -114,9 +163,7 @@ export class Disk {
     const { signal, fua = false, transfer = false } = writeOptions(options);
     const view = viewOf(bytes);
     const [at] = this.#range(offset, view.byteLength);
-    if (this.readOnly) {
-      throw new NbdError("READ_ONLY", `Export "${this.exportName}" is open read-only. Open it with readOnly: false, and export it writable.`);
-    }
+    this.#mayWrite(at);
     signal?.throwIfAborted(); // before the buffer is taken away
     if (transfer && !(view.buffer instanceof ArrayBuffer)) throw invalid("A shared buffer can't be transferred: leave the option transfer out.");
     const data = transfer ? view : new Uint8Array(view);
@@ -130,6 +177,65 @@ export class Disk {
    */
   async flush(options) {
     await this.#rpc.call("flush", [], readOptions(options));
+  }
+
+  /**
+   * Gives the space of a range back. What it reads as is undefined until it is
+   * written again. Blocks that it covers in part stay as they are.
+   * @param {number | bigint} offset
+   * @param {number | bigint} length
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<void>} rejects with ENOTSUP unless features.trim
+   */
+  async trim(offset, length, options) {
+    const { signal } = readOptions(options);
+    const range = this.#range(offset, length);
+    this.#mayWrite(range[0]);
+    await this.#rpc.call("trim", range, { signal });
+  }
+
+  /**
+   * Makes a range read as zeroes without sending them.
+   * @param {number | bigint} offset
+   * @param {number | bigint} length
+   * @param {object} [options]
+   * @param {boolean} [options.unmap] the server may give the space back; by
+   *   default it stays allocated
+   * @param {AbortSignal} [options.signal]
+   * @returns {Promise<void>} rejects with ENOTSUP unless features.zero
+   */
+  async zero(offset, length, options) {
+    const { signal, unmap = false } = zeroOptions(options);
+    const range = this.#range(offset, length);
+    this.#mayWrite(range[0]);
+    await this.#rpc.call("zero", [...range, unmap], { signal });
+  }
+
+  /**
+   * Asks the server to have a range at hand for a read to come.
+   * @param {number | bigint} offset
+   * @param {number | bigint} length
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<void>} rejects with ENOTSUP unless features.cache
+   */
+  async cache(offset, length, options) {
+    const { signal } = readOptions(options);
+    await this.#rpc.call("cache", this.#range(offset, length), { signal });
+  }
+
+  /**
+   * Tells which parts of a range hold data. Where the server does not tell,
+   * everything is data; so is what comes behind about a million extents.
+   * @param {number | bigint} offset
+   * @param {number | bigint} length
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<import("./extents.js").Extent[]>} in order, without gaps,
+   *   from the first byte of the range to the last; none for an empty range
+   */
+  async blockStatus(offset, length, options) {
+    const { signal } = readOptions(options);
+    const [from, count] = this.#range(offset, length);
+    return extentsOf((at, rest) => this.#rpc.call("blockStatus", [at, rest], { signal }), from, count);
   }
 
   /**
@@ -172,6 +278,15 @@ export class Disk {
     if (this.#closing) return undefined;
     this.#rpc.shutDown(error, closeLimit);
     return error;
+  }
+
+  /** A read that is within the disk. @type {import("./many.js").Read} */
+  #read = (offset, length, { signal }) => this.#rpc.call("read", [offset, length], { signal });
+
+  /** @param {number} offset of what would be written */
+  #mayWrite(offset) {
+    if (!this.readOnly) return;
+    throw new NbdError("READ_ONLY", `Export "${this.exportName}" is open read-only. Open it with readOnly: false, and export it writable.`, { offset });
   }
 
   /**

@@ -47,9 +47,38 @@ export const codes = Object.freeze(/** @type {const} */ ([
 
 /** @typedef {typeof codes[number]} NbdErrorCode */
 
+/** How far a call had come when it failed. wasm/client lists the same stages. */
+export const stages = Object.freeze(/** @type {const} */ ([
+  "client", // the client itself: its files, its Worker, a bug in it
+  "call", // refused before anything was sent
+  "connect", // the way to the NBD server, which is the bridge's
+  "tls", // the handshake with the NBD server
+  "negotiation", // what the NBD server offers
+  "transmission", // the disk is open
+]));
+
+/** @typedef {typeof stages[number]} NbdStage */
+
+/** What may go well the next time, with nothing changed. @type {ReadonlySet<NbdErrorCode>} */
+const transient = new Set(/** @type {const} */ ([
+  "BRIDGE_UNREACHABLE", "IDLE", "LIMIT", "SESSION_EXPIRED", "TARGET_UNREACHABLE", "DRAINING", "DISCONNECTED",
+  "UNKNOWN_OUTCOME", "TIMEOUT", "ENOMEM", "ESHUTDOWN", "WORKER",
+]));
+
+/** Stages of codes that do not come from the NBD server. @type {Partial<Record<NbdErrorCode, NbdStage>>} */
+const stageOf = {
+  READ_ONLY: "call", OUT_OF_RANGE: "call", INVALID_ARGUMENT: "call", CLOSED: "call",
+  WASM_LOAD: "client", WORKER: "client", INTERNAL: "client",
+};
+
 /**
- * What crosses from the worker in place of an NbdError.
- * @typedef {{code: NbdErrorCode, message: string, details?: Record<string, unknown>}} Failure
+ * An NbdError as plain data.
+ * @typedef {object} Failure
+ * @property {NbdErrorCode} code
+ * @property {string} message
+ * @property {NbdStage} [stage]
+ * @property {Record<string, unknown>} [details]
+ * @property {Failure | {name: string, message: string}} [cause]
  */
 
 /** Every failure but an abort, which rejects with the signal's reason. */
@@ -59,15 +88,62 @@ export class NbdError extends Error {
    * @param {string} message what happened, where, and what to do next
    * @param {Record<string, unknown>} [details] facts for programs, by code:
    *   closeCode and closeReason, offset and length, export, serverName, pin
+   * @param {{stage?: NbdStage, cause?: unknown}} [origin]
    */
-  constructor(code, message, details = {}) {
-    super(message);
+  constructor(code, message, details = {}, { stage = stageOf[code] ?? "transmission", cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = "NbdError";
     /** A stable name of the failure. @readonly */
     this.code = code;
     /** @readonly */
     this.details = details;
+    /** How far the call had come. @readonly */
+    this.stage = stage;
+    /**
+     * The first byte of the request that failed, or of the whole call.
+     * @readonly @type {number | undefined}
+     */
+    this.offset = /** @type {any} */ (details.offset);
+    /**
+     * True where the same call may go well the next time with nothing changed,
+     * on a new connection if this one has ended. A write of UNKNOWN_OUTCOME may
+     * be made again as long as nothing else has written there.
+     * @readonly
+     */
+    this.retryable = transient.has(code);
   }
+
+  /**
+   * Plain data, for JSON and for structured clone, which would take every
+   * field but the message from the error itself. from() is the way back.
+   * @returns {Failure}
+   */
+  toJSON() {
+    const { code, message, stage, details, cause } = this;
+    return { code, message, stage, details, ...(cause === undefined ? {} : { cause: plain(cause) }) };
+  }
+
+  /**
+   * @param {Failure} failure from toJSON, in this or another realm
+   * @returns {NbdError}
+   */
+  static from({ code, message, details, stage, cause }) {
+    return new NbdError(code, message, details, { stage, cause: cause && causeOf(cause) });
+  }
+}
+
+/**
+ * @param {any} cause
+ * @returns {Failure["cause"]}
+ */
+function plain(cause) {
+  if (cause instanceof NbdError) return cause.toJSON();
+  return { name: String(cause?.name ?? "Error"), message: String(cause?.message ?? cause) };
+}
+
+/** @param {NonNullable<Failure["cause"]>} cause */
+function causeOf(cause) {
+  return "code" in cause ? NbdError.from(cause) : Object.assign(new Error(cause.message), { name: cause.name });
 }
 
 /**
@@ -79,21 +155,15 @@ export function invalid(message) {
 }
 
 /**
- * @param {Failure} failure
- * @returns {NbdError}
- */
-export function revive({ code, message, details }) {
-  return new NbdError(code, message, details);
-}
-
-/**
  * Makes anything thrown fit for postMessage.
- * @param {any} error
+ * @param {any} error an NbdError, or what looks like one because Go made it
  * @returns {Failure}
  */
 export function describe(error) {
+  if (error instanceof NbdError) return error.toJSON();
   if (codes.includes(error?.code)) {
-    return { code: error.code, message: error.message, details: error.details };
+    const { code, message, stage, details, cause } = error;
+    return { code, message, stage, details, cause };
   }
-  return { code: "INTERNAL", message: `Unexpected error in the client: ${error}. Please report it.` };
+  return new NbdError("INTERNAL", `Unexpected error in the client: ${error}. Please report it.`, {}, { cause: error ?? undefined }).toJSON();
 }

@@ -5,17 +5,23 @@
  */
 import { Disk } from "./disk.js";
 import { NbdError } from "./errors.js";
-import { listRequest, openRequest } from "./options.js";
+import { infoRequest, listRequest, openRequest } from "./options.js";
 import { Rpc } from "./rpc.js";
 
 export { Disk, NbdError };
-export { codes } from "./errors.js";
+export { codes, stages } from "./errors.js";
 
 /** @typedef {import("./options.js").OpenOptions} OpenOptions */
 /** @typedef {import("./options.js").ListOptions} ListOptions */
+/** @typedef {import("./options.js").InfoOptions} InfoOptions */
+/** @typedef {import("./options.js").StreamOptions} StreamOptions */
 /** @typedef {import("./options.js").TlsOptions} TlsOptions */
 /** @typedef {import("./errors.js").NbdErrorCode} NbdErrorCode */
+/** @typedef {import("./errors.js").NbdStage} NbdStage */
+/** @typedef {import("./disk.js").DiskFacts} DiskFacts */
 /** @typedef {import("./disk.js").TlsFacts} TlsFacts */
+/** @typedef {import("./extents.js").Extent} Extent */
+/** @typedef {import("./many.js").Progress} Progress */
 /** @typedef {{name: string, description: string}} ExportEntry */
 
 /**
@@ -49,12 +55,30 @@ export async function open(url, options) {
  * @returns {Promise<ExportEntry[]>} rejects with an NbdError, or with the signal's reason
  */
 export async function list(url, options) {
-  const { request, signal, wasmUrl } = listRequest(url, options);
+  return ask("list", listRequest(url, options));
+}
+
+/**
+ * Asks an NBD server about an export without opening it. The size is a hint:
+ * some servers say 0 before they open it.
+ * @param {string | URL} url as for open
+ * @param {InfoOptions} [options]
+ * @returns {Promise<DiskFacts>} rejects with an NbdError, or with the signal's reason
+ */
+export async function info(url, options) {
+  return ask("info", infoRequest(url, options));
+}
+
+/**
+ * @param {string} method
+ * @param {ReturnType<typeof listRequest>} parts
+ */
+async function ask(method, { request, signal, wasmUrl }) {
   signal?.throwIfAborted();
   const rpc = new Rpc();
   try {
     await rpc.call("start", [wasmUrl], { signal });
-    return await rpc.call("list", [request], { signal });
+    return await rpc.call(method, [request], { signal });
   } finally {
     rpc.terminate(abandoned());
   }

@@ -18,7 +18,9 @@ import { invalid } from "./errors.js";
  * @property {boolean} [insecure] accept any certificate: no protection from
  *   whoever sits on the way; excludes ca and pins
  * @property {string} [cert] PEM of the client's certificate; needs key
- * @property {string} [key] PEM of the client's private key
+ * @property {string | CryptoKey} [key] PEM of the client's private key; or the
+ *   key itself, of ECDSA on P-256 or Ed25519, with the usage "sign". A key that
+ *   is not extractable can be used by whoever runs in the page, and not be taken away
  */
 
 /**
@@ -37,6 +39,18 @@ import { invalid } from "./errors.js";
  */
 
 /** @typedef {ListOptions & DiskOptions} OpenOptions */
+/** @typedef {ListOptions & Pick<DiskOptions, "export">} InfoOptions */
+
+/**
+ * @typedef {object} StreamOptions
+ * @property {number | bigint} [offset] default 0
+ * @property {number | bigint} [length] the default is all the rest
+ * @property {number} [chunkSize] in bytes, from 1 to 16 MiB; default 1 MiB.
+ *   Every chunk but the last one has it
+ * @property {AbortSignal} [signal]
+ * @property {(progress: import("./many.js").Progress) => void} [onProgress]
+ *   called before each chunk is handed over
+ */
 
 /**
  * What is asked of the worker.
@@ -57,6 +71,8 @@ const isBoolean = (v) => typeof v === "boolean";
 /** @param {any} v */
 const isObject = (v) => typeof v === "object" && v !== null && !Array.isArray(v);
 /** @param {any} v */
+const isKey = (v) => Object.prototype.toString.call(v) === "[object CryptoKey]" && v.type === "private" && v.usages.includes("sign");
+/** @param {any} v */
 const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
 
 /** @type {Rules} */
@@ -67,6 +83,8 @@ const listRules = {
   wasmUrl: (v) => isString(v) || v instanceof URL,
 };
 /** @type {Rules} */
+const infoRules = { ...listRules, export: isString };
+/** @type {Rules} */
 const openRules = { ...listRules, export: isString, readOnly: isBoolean };
 /** @type {Rules} */
 const tlsRules = {
@@ -76,12 +94,22 @@ const tlsRules = {
   pins: (v) => Array.isArray(v) && v.length > 0 && v.every(isString),
   insecure: isBoolean,
   cert: (v) => isString(v) && v !== "",
-  key: (v) => isString(v) && v !== "",
+  key: (v) => (isString(v) && v !== "") || isKey(v),
 };
 /** @type {Rules} */
 const readRules = { signal: isSignal };
 /** @type {Rules} */
 const writeRules = { signal: isSignal, fua: isBoolean, transfer: isBoolean };
+/** @type {Rules} */
+const zeroRules = { signal: isSignal, unmap: isBoolean };
+/** @type {Rules} */
+const streamRules = {
+  offset: () => true, // byteCount's business, like length
+  length: () => true,
+  chunkSize: (v) => Number.isInteger(v) && v > 0 && v <= 16 << 20,
+  signal: isSignal,
+  onProgress: (v) => typeof v === "function",
+};
 
 /** @type {Record<string, string>} */
 const wanted = {
@@ -89,13 +117,15 @@ const wanted = {
   "tls.ca": "a PEM string",
   "tls.pins": "an array of strings, not empty",
   "tls.cert": "a PEM string",
-  "tls.key": "a PEM string",
+  "tls.key": 'a PEM string, or a CryptoKey of type "private" with the usage "sign"',
   "tls.serverName": "a name, not empty",
   token: "a string of letters, digits and . _ -",
   signal: "an AbortSignal",
   wasmUrl: "a string or a URL",
   tls: "an object",
   export: "a string",
+  chunkSize: "an integer from 1 to 16777216, in bytes",
+  onProgress: "a function",
 };
 
 /**
@@ -198,6 +228,15 @@ export function listRequest(url, options) {
 }
 
 /**
+ * @param {string | URL} url
+ * @param {InfoOptions} [options]
+ */
+export function infoRequest(url, options) {
+  const parts = split(url, options, infoRules);
+  return { ...parts, request: { export: "", ...parts.request } };
+}
+
+/**
  * @param {any} [options]
  * @returns {{signal?: AbortSignal}}
  */
@@ -211,6 +250,22 @@ export function readOptions(options = {}) {
  */
 export function writeOptions(options = {}) {
   return check(options, writeRules);
+}
+
+/**
+ * @param {any} [options]
+ * @returns {{signal?: AbortSignal, unmap?: boolean}}
+ */
+export function zeroOptions(options = {}) {
+  return check(options, zeroRules);
+}
+
+/**
+ * @param {any} [options]
+ * @returns {Omit<StreamOptions, "chunkSize"> & {chunkSize: number}}
+ */
+export function streamOptions(options = {}) {
+  return { chunkSize: 1 << 20, ...check(options, streamRules) };
 }
 
 /**

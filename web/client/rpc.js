@@ -1,4 +1,4 @@
-import { NbdError, invalid, revive } from "./errors.js";
+import { NbdError, invalid } from "./errors.js";
 
 /**
  * The protocol between page and worker. The first call is start(wasmUrl),
@@ -28,7 +28,7 @@ export class Rpc {
     try {
       this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     } catch (error) {
-      throw new NbdError("WASM_LOAD", `The client's worker could not be started (${error}). Serve the client's files from the page's own origin, and allow them in its Content-Security-Policy (worker-src).`);
+      throw new NbdError("WASM_LOAD", `The client's worker could not be started (${error}). Serve the client's files from the page's own origin, and allow them in its Content-Security-Policy (worker-src).`, {}, { cause: error });
     }
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#onError(event);
@@ -112,9 +112,9 @@ export class Rpc {
   /** @param {FromWorker} message */
   #receive(message) {
     this.#heard = true;
-    if ("dead" in message) return this.terminate(revive(message.dead));
+    if ("dead" in message) return this.terminate(NbdError.from(message.dead));
     const waiting = this.#pending.get(message.id); // none after an abort
-    if ("error" in message) waiting?.reject(revive(message.error));
+    if ("error" in message) waiting?.reject(NbdError.from(message.error));
     else waiting?.resolve(message.result);
   }
 

@@ -51,7 +51,7 @@ async function loadRuntime() {
   try {
     await import(url);
   } catch (error) {
-    throw new NbdError("WASM_LOAD", `${url} could not be loaded (${error}). Check that the page's server still runs, that it serves this file as text/javascript, and that the Content-Security-Policy allows it.`);
+    throw new NbdError("WASM_LOAD", `${url} could not be loaded (${error}). Check that the page's server still runs, that it serves this file as text/javascript, and that the Content-Security-Policy allows it.`, {}, { cause: error });
   }
   const { fs, Go } = /** @type {any} */ (globalThis);
   const decoder = new TextDecoder();
@@ -70,7 +70,7 @@ async function loadRuntime() {
  */
 async function instantiate(url, imports) {
   const response = await fetch(url).catch((error) => {
-    throw new NbdError("WASM_LOAD", `${url} could not be fetched (${error}). Check wasmUrl, and CORS if it is on another origin.`);
+    throw new NbdError("WASM_LOAD", `${url} could not be fetched (${error}). Check wasmUrl, and CORS if it is on another origin.`, {}, { cause: error });
   });
   if (!response.ok) {
     throw new NbdError("WASM_LOAD", `${url} could not be fetched: the server answered ${response.status}. Check wasmUrl, and that the file was built and deployed.`);
@@ -82,7 +82,7 @@ async function instantiate(url, imports) {
     }
     return (await WebAssembly.instantiate(await response.arrayBuffer(), imports)).instance;
   } catch (error) {
-    throw new NbdError("WASM_LOAD", `${url} (served as ${type}) could not be compiled (${error}). Serve nbd.wasm as application/wasm, and allow 'wasm-unsafe-eval' in the script-src of the Content-Security-Policy.`);
+    throw new NbdError("WASM_LOAD", `${url} (served as ${type}) could not be compiled (${error}). Serve nbd.wasm as application/wasm, and allow 'wasm-unsafe-eval' in the script-src of the Content-Security-Policy.`, {}, { cause: error });
   }
 }
 

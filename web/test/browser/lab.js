@@ -63,6 +63,18 @@ export class Lab {
     return makePKI(join(this.dir, name), serverName);
   }
 
+  /**
+   * A certificate of a PKI's CA for a key that somebody else keeps.
+   * @param {{dir: string}} pki @param {string} publicKey as PEM
+   */
+  async certify(pki, publicKey) {
+    const file = (/** @type {string} */ name) => join(pki.dir, name);
+    await writeFile(file("public.pem"), publicKey);
+    await run("certtool", ["--generate-certificate", "--load-pubkey", file("public.pem"), "--template", file("client.info"),
+      "--load-ca-certificate", file("ca-cert.pem"), "--load-ca-privkey", file("ca-key.pem"), "--outfile", file("public-cert.pem")]);
+    return readFile(file("public-cert.pem"), "utf8");
+  }
+
   /** @param {string} name @param {Buffer} [content] */
   async disk(name, content = pattern(0, diskSize)) {
     const file = join(this.dir, name);
@@ -72,26 +84,28 @@ export class Lab {
 
   /**
    * nbdkit over a file; with a PKI it demands TLS and a client certificate.
-   * @param {string} file @param {{dir: string}} [pki] @param {string[]} options and filters
+   * @param {string} file @param {{dir: string}} [pki]
+   * @param {string[]} options and filters with a dash, parameters of filters without
    */
   async nbdkit(file, pki, ...options) {
     const port = await freePort();
     const tls = pki ? ["--tls=require", "--tls-verify-peer", `--tls-certificates=${pki.dir}`] : [];
     const process = await this.processes.start({ port, host: "127.0.0.1" }, "nbdkit",
-      "--foreground", "--ipaddr=127.0.0.1", `--port=${port}`, ...tls, ...options, "file", file);
+      "--foreground", "--ipaddr=127.0.0.1", `--port=${port}`, ...tls,
+      ...options.filter((o) => o.startsWith("-")), "file", file, ...options.filter((o) => !o.startsWith("-")));
     return { ...process, port, target: `tcp://127.0.0.1:${port}` };
   }
 
   /**
    * qemu-nbd over a file, as export "vda"; with a PKI it demands TLS and a
    * client certificate.
-   * @param {string} file @param {{dir: string}} [pki]
+   * @param {string} file @param {{dir: string}} [pki] @param {string[]} options
    */
-  async qemu(file, pki) {
+  async qemu(file, pki, ...options) {
     const port = await freePort();
     const tls = pki ? ["--object", `tls-creds-x509,id=tls0,endpoint=server,verify-peer=yes,dir=${pki.dir}`, "--tls-creds=tls0"] : [];
     const process = await this.processes.start({ port, host: "127.0.0.1" }, "qemu-nbd",
-      "--persistent", "--shared=0", "--bind=127.0.0.1", `--port=${port}`, "--format=raw", "--export-name=vda", ...tls, file);
+      "--persistent", "--shared=0", "--bind=127.0.0.1", `--port=${port}`, "--format=raw", "--export-name=vda", ...tls, ...options, file);
     return { ...process, port, target: `tcp://127.0.0.1:${port}` };
   }
 

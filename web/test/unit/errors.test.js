@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { NbdError, codes, describe, revive } from "../../client/errors.js";
+import { NbdError, codes, describe, stages } from "../../client/errors.js";
 
 test("the codes are those of the WASM client", () => {
   const source = readFileSync(new URL("../../../wasm/client/codes_js.go", import.meta.url), "utf8");
@@ -9,6 +9,11 @@ test("the codes are those of the WASM client", () => {
   assert.deepEqual([...listed].sort(), [...codes].sort());
   assert.equal(new Set(codes).size, codes.length);
   assert.ok(codes.length > 30);
+});
+
+test("the stages are those of the WASM client", () => {
+  const listed = Object.values(constants("wasm/client/stage_js.go", /^\tStage(\w+) +Stage = "(\w+)"/gm));
+  assert.deepEqual(listed, [...stages]);
 });
 
 test("the close codes are those of the bridge", () => {
@@ -32,15 +37,40 @@ function constants(file, pattern) {
   return Object.fromEntries([...source.matchAll(pattern)].map((m) => [m[1], m[2]]));
 }
 
-test("an error survives the way through postMessage", () => {
-  const before = new NbdError("EIO", "read failed", { offset: 512 });
-  const after = revive(structuredClone(describe(before)));
-  assert.ok(after instanceof NbdError && after instanceof Error);
-  assert.deepEqual([after.name, after.code, after.message, after.details], ["NbdError", "EIO", "read failed", { offset: 512 }]);
+test("an error survives the way through postMessage, and through JSON", () => {
+  const cause = new NbdError("DISCONNECTED", "the bridge died", {}, { cause: new TypeError("boom") });
+  const before = new NbdError("EIO", "read failed", { offset: 512 }, { stage: "transmission", cause });
+  for (const copy of [structuredClone(before.toJSON()), structuredClone(describe(before)), JSON.parse(JSON.stringify(before))]) {
+    const after = NbdError.from(copy);
+    assert.ok(after instanceof NbdError && after instanceof Error);
+    assert.deepEqual([after.name, after.code, after.message, after.details], ["NbdError", "EIO", "read failed", { offset: 512 }]);
+    assert.deepEqual([after.stage, after.offset, after.retryable], ["transmission", 512, false]);
+    const inner = /** @type {NbdError} */ (after.cause);
+    assert.ok(inner instanceof NbdError);
+    assert.deepEqual([inner.code, inner.retryable, String(inner.cause)], ["DISCONNECTED", true, "TypeError: boom"]);
+  }
+});
+
+test("what Go rejects with becomes an error with all of its fields", () => {
+  const failure = { code: "DISCONNECTED", message: "reading vda: it broke. Open it again.", stage: "transmission", cause: { name: "Error", message: "it broke" }, details: { offset: 4096 } };
+  const error = NbdError.from(structuredClone(describe(failure)));
+  assert.deepEqual([error.code, error.stage, error.offset, error.retryable, String(error.cause)], ["DISCONNECTED", "transmission", 4096, true, "Error: it broke"]);
+});
+
+test("an error without an origin has a stage and no cause", () => {
+  /** @type {[import("../../client/errors.js").NbdErrorCode, string][]} */
+  const table = [["OUT_OF_RANGE", "call"], ["CLOSED", "call"], ["WASM_LOAD", "client"], ["EIO", "transmission"]];
+  for (const [code, stage] of table) {
+    const error = NbdError.from(structuredClone(new NbdError(code, "x").toJSON()));
+    assert.deepEqual([error.stage, error.offset, "cause" in error], [stage, undefined, false]);
+  }
 });
 
 test("anything else thrown is INTERNAL", () => {
   for (const thrown of [new TypeError("x"), "text", undefined, null, { code: "ENOENT" }]) {
-    assert.equal(describe(thrown).code, "INTERNAL");
+    const failure = describe(thrown);
+    assert.equal(failure.code, "INTERNAL");
+    assert.equal(failure.stage, "client");
+    structuredClone(failure);
   }
 });

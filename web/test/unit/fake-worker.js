@@ -6,7 +6,9 @@ export const facts = {
   size: 1000,
   readOnly: false,
   exportName: "vda",
+  description: "the first",
   blockSize: { minimum: 1, preferred: 4096, maximumPayload: 33554432 },
+  features: { flush: true, fua: true, trim: true, zero: true, cache: false, multipleConnections: true },
   tls: null,
 };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byteCount, listRequest, openRequest, readOptions, writeOptions } from "../../client/options.js";
+import { byteCount, infoRequest, listRequest, openRequest, readOptions, streamOptions, writeOptions, zeroOptions } from "../../client/options.js";
 
 const url = "wss://bridge.example/nbd/lab7";
 const tls = { ca: "PEM", serverName: "nbd7.lab" };
@@ -62,6 +62,19 @@ test("options that can't be meant are refused by name", () => {
   ];
   for (const [options, says] of table) refused(() => openRequest(url, options), says);
   refused(() => listRequest(url, /** @type {any} */ ({ tls, export: "vda" })), /Unknown option export/);
+  refused(() => infoRequest(url, /** @type {any} */ ({ tls, readOnly: true })), /Unknown option readOnly/);
+  assert.deepEqual(infoRequest(url, { tls }).request, { url, export: "", tls: { mode: "require", ...tls } });
+});
+
+test("a key may be a CryptoKey that can sign", async () => {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  const { request } = openRequest(url, { tls: { ...tls, cert: "C", key: privateKey } });
+  assert.equal(request.tls.key, privateKey);
+  assert.equal(/** @type {CryptoKey} */ (structuredClone(request).tls.key).extractable, false);
+  const { privateKey: other } = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+  for (const key of [publicKey, other, {}]) {
+    refused(() => openRequest(url, { tls: { ...tls, cert: "C", key: /** @type {any} */ (key) } }), /tls\.key must be a PEM string, or a CryptoKey/);
+  }
 });
 
 test("what may be secret in a URL is not repeated", () => {
@@ -100,4 +113,9 @@ test("options of reads and writes are checked too", () => {
   refused(() => readOptions({ fua: true }), /Unknown option fua/);
   refused(() => writeOptions({ FUA: true }), /did you mean fua/);
   refused(() => writeOptions({ transfer: 1 }), /transfer must be a boolean/);
+  refused(() => zeroOptions({ unmap: 1 }), /unmap must be a boolean/);
+  assert.deepEqual(zeroOptions({ unmap: true }), { unmap: true });
+  assert.deepEqual(streamOptions(), { chunkSize: 1 << 20 });
+  for (const chunkSize of [0, -1, 0.5, (16 << 20) + 1, "1", null, 1n]) refused(() => streamOptions({ chunkSize }), /chunkSize must be an integer/);
+  refused(() => streamOptions({ onProgress: 1 }), /onProgress must be a function/);
 });
