@@ -51,13 +51,15 @@ import { invalid } from "./errors.js";
 /** @typedef {Record<string, (value: any) => boolean>} Rules */
 
 /** @param {unknown} v */
+export const isFunction = (v) => typeof v === "function";
+/** @param {unknown} v */
 const isString = (v) => typeof v === "string";
 /** @param {unknown} v */
-const isBoolean = (v) => typeof v === "boolean";
+export const isBoolean = (v) => typeof v === "boolean";
 /** @param {any} v */
 const isObject = (v) => typeof v === "object" && v !== null && !Array.isArray(v);
 /** @param {any} v */
-const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
+export const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
 
 /** @type {Rules} */
 const listRules = {
@@ -96,6 +98,8 @@ const wanted = {
   wasmUrl: "a string or a URL",
   tls: "an object",
   export: "a string",
+  chunkSize: "an integer from 1 to 16777216, in bytes",
+  onProgress: "a function",
 };
 
 /**
@@ -106,7 +110,7 @@ const wanted = {
  * @param {string} [prefix]
  * @returns {Record<string, any>}
  */
-function check(options, rules, prefix = "") {
+export function check(options, rules, prefix = "") {
   if (!isObject(options)) throw invalid(`${prefix || "options"} must be an object.`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
