@@ -1,4 +1,5 @@
 // The status of blocks, as wasm/client/commands_js.go tells it.
+import { append } from "./ranges.js";
 
 /** By their number there. */
 const types = /** @type {const} */ (["data", "zero", "hole"]);
@@ -9,14 +10,7 @@ const types = /** @type {const} */ (["data", "zero", "hole"]);
  */
 export const maxExtents = 1 << 20;
 
-/**
- * A part of a disk, in bytes. "data" must be read to be known, "zero" is
- * allocated and reads as zeroes, "hole" is not allocated and reads as zeroes.
- * @typedef {object} Extent
- * @property {number} offset
- * @property {number} length
- * @property {typeof types[number]} type
- */
+/** @typedef {import("./ranges.js").Extent} Extent */
 
 /**
  * Asks until the range is covered; neighbours of one type become one extent.
@@ -30,23 +24,11 @@ export async function extentsOf(ask, offset, length) {
   const end = offset + length;
   for (let at = offset; at < end;) {
     const told = new Float64Array((await ask(at, end - at)).buffer);
-    for (let i = 0; i < told.length; at += told[i], i += 2) append(extents, at, told[i], types[told[i + 1]]);
+    for (let i = 0; i < told.length; at += told[i], i += 2) append(extents, { offset: at, length: told[i], type: types[told[i + 1]] });
     if (extents.length >= maxExtents && at < end) {
-      append(extents, at, end - at, "data");
+      append(extents, { offset: at, length: end - at, type: "data" });
       break;
     }
   }
   return extents;
-}
-
-/**
- * @param {Extent[]} extents
- * @param {number} offset
- * @param {number} length
- * @param {Extent["type"]} type
- */
-function append(extents, offset, length, type) {
-  const last = extents.at(-1);
-  if (last?.type === type) last.length += length;
-  else extents.push({ offset, length, type });
 }

@@ -65,15 +65,17 @@ import { invalid } from "./errors.js";
 /** @typedef {Record<string, (value: any) => boolean>} Rules */
 
 /** @param {unknown} v */
+export const isFunction = (v) => typeof v === "function";
+/** @param {unknown} v */
 const isString = (v) => typeof v === "string";
 /** @param {unknown} v */
-const isBoolean = (v) => typeof v === "boolean";
+export const isBoolean = (v) => typeof v === "boolean";
 /** @param {any} v */
 const isObject = (v) => typeof v === "object" && v !== null && !Array.isArray(v);
 /** @param {any} v */
 const isKey = (v) => Object.prototype.toString.call(v) === "[object CryptoKey]" && v.type === "private" && v.usages.includes("sign");
 /** @param {any} v */
-const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
+export const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
 
 /** @type {Rules} */
 const listRules = {
@@ -136,7 +138,7 @@ const wanted = {
  * @param {string} [prefix]
  * @returns {Record<string, any>}
  */
-function check(options, rules, prefix = "") {
+export function check(options, rules, prefix = "") {
   if (!isObject(options)) throw invalid(`${prefix || "options"} must be an object.`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {

@@ -1,0 +1,111 @@
+import { NbdError, invalid } from "../errors.js";
+import { byteCount, check } from "../options.js";
+import { BlockMap } from "./blockmap.js";
+
+/** @typedef {import("../device.js").Bytes} Bytes */
+/** @typedef {import("./overlay.js").OverlayStore} OverlayStore */
+
+const data = 1, zeros = 2; // values of the map; 0: not held
+
+const anything = () => true; // byteCount checks it
+
+/**
+ * Holds what an overlay changes in memory. It is gone with the page.
+ * @param {object} [options]
+ * @param {Bytes} [options.blockSize] in bytes, a power of two from 512; default 4096
+ * @param {Bytes} [options.limit] bytes to hold; writes beyond it reject with
+ *   ENOSPC. Default: no limit
+ * @returns {OverlayStore}
+ */
+export function memoryStore(options = {}) {
+  const given = check(options, { blockSize: anything, limit: anything });
+  const blockSize = byteCount("blockSize", given.blockSize ?? 4096);
+  if (blockSize < 512 || !Number.isInteger(Math.log2(blockSize))) throw invalid(`Option blockSize is ${blockSize}: want a power of two from 512.`);
+  return new MemoryStore(blockSize, byteCount("limit", given.limit ?? Number.MAX_SAFE_INTEGER));
+}
+
+/** @implements {OverlayStore} */
+class MemoryStore {
+  /** Of those that are data. @type {Map<number, Uint8Array<ArrayBuffer>>} */ #blocks = new Map();
+  #map = new BlockMap();
+  #limit;
+
+  /** @param {number} blockSize @param {number} limit */
+  constructor(blockSize, limit) {
+    /** @readonly */
+    this.blockSize = blockSize;
+    this.#limit = limit;
+  }
+
+  /**
+   * @param {number} offset
+   * @param {number} length
+   * @returns {import("../ranges.js").Extent[]}
+   */
+  extents(offset, length) {
+    const [first, end] = this.#range(offset, length);
+    return this.#map.runs(first, end).map((run) => ({
+      offset: run.first * this.blockSize,
+      length: (run.end - run.first) * this.blockSize,
+      type: run.value === data ? "data" : "zero",
+    }));
+  }
+
+  /** @param {number} offset @param {number} length */
+  async read(offset, length) {
+    const out = new Uint8Array(length);
+    const [first, end] = this.#range(offset, length);
+    for (let i = first; i < end; i++) {
+      const at = Math.max(offset, i * this.blockSize);
+      const start = at - i * this.blockSize;
+      out.set(/** @type {Uint8Array} */ (this.#blocks.get(i)).subarray(start, start + offset + length - at), at - offset);
+    }
+    return out;
+  }
+
+  /** @param {number} offset @param {Uint8Array<ArrayBuffer>} bytes */
+  async write(offset, bytes) {
+    const [first, end] = this.#range(offset, bytes.byteLength);
+    this.#reserve(first, end);
+    for (let i = first; i < end; i++) {
+      const start = i * this.blockSize - offset;
+      this.#blocks.set(i, bytes.slice(start, start + this.blockSize));
+    }
+    this.#map.set(first, end, data);
+  }
+
+  /** @param {number} first @param {number} end */
+  #reserve(first, end) {
+    let held = 0;
+    for (const run of this.#map.runs(first, end)) if (run.value === data) held += run.end - run.first;
+    const wanted = (this.#blocks.size + end - first - held) * this.blockSize;
+    if (wanted > this.#limit) throw new NbdError("ENOSPC", `The overlay is full: it may hold ${this.#limit} bytes in memory. Commit or reset it, or give its store a higher limit.`);
+  }
+
+  /** @param {number} offset @param {number} length */
+  async zero(offset, length) {
+    const [first, end] = this.#range(offset, length);
+    for (const run of this.#map.runs(first, end)) {
+      for (let i = run.first; run.value === data && i < run.end; i++) this.#blocks.delete(i);
+    }
+    this.#map.set(first, end, zeros);
+  }
+
+  async flush() {}
+
+  async clear() {
+    this.#blocks.clear();
+    this.#map.clear();
+  }
+
+  async close() {}
+
+  /**
+   * @param {number} offset
+   * @param {number} length
+   * @returns {[number, number]} block indexes
+   */
+  #range(offset, length) {
+    return [Math.floor(offset / this.blockSize), Math.ceil((offset + length) / this.blockSize)];
+  }
+}
