@@ -68,6 +68,9 @@ const streamChunk = 1 << 20;
  * @property {number} size in bytes
  * @property {boolean} readOnly
  * @property {BlockSize} blockSize hints for speed
+ * @property {string} [identity] names what the content comes from: the same for
+ *   the same export of the same server, and for the same part of it. None where
+ *   nothing is known, or where a layer changes the content
  * @property {(offset: Bytes, length: Bytes, options?: CallOptions) => Promise<Uint8Array<ArrayBuffer>>} read
  *   exactly length bytes, in a buffer of their own; length may be 0
  * @property {(ranges: readonly Range[], options?: CallOptions) => Promise<Uint8Array<ArrayBuffer>[]>} readMany
@@ -96,6 +99,7 @@ const streamChunk = 1 << 20;
  * @typedef {object} Driver
  * @property {number} size
  * @property {BlockSize} blockSize
+ * @property {string} [identity] as that of a BlockDevice
  * @property {(offset: number, length: number, options: CallOptions) => Promise<Uint8Array<ArrayBuffer>>} read
  * @property {(ranges: {offset: number, length: number}[], options: CallOptions) => Promise<Uint8Array<ArrayBuffer>[]>} [readMany]
  *   default: some reads at once
@@ -142,6 +146,8 @@ export class Device {
   get byteLength() { return this.#driver.size; }
   get readOnly() { return !this.#driver.write; }
   get blockSize() { return this.#driver.blockSize; }
+  /** @returns {string | undefined} */
+  get identity() { return this.#driver.identity; }
 
   /**
    * @param {Bytes} offset

@@ -1,4 +1,5 @@
 import { NbdError, invalid } from "./errors.js";
+import { spawn } from "./spawn.js";
 
 /**
  * The protocol between page and worker. The first call is start(wasmUrl),
@@ -25,11 +26,7 @@ export class Rpc {
   /** Tells shutDown that no call is pending. */ #onIdle = () => {};
 
   constructor() {
-    try {
-      this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-    } catch (error) {
-      throw new NbdError("WASM_LOAD", `The client's worker could not be started (${error}). Serve the client's files from the page's own origin, and allow them in its Content-Security-Policy (worker-src).`, {}, { cause: error });
-    }
+    this.#worker = spawn();
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#onError(event);
     this.#worker.onmessageerror = () => this.terminate(new NbdError("WORKER", "A message of the client's worker could not be read. Open the disk again."));

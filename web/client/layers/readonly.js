@@ -9,10 +9,11 @@ import { Device } from "../device.js";
  * @returns {Device} flush does nothing; close closes the device
  */
 export function readOnlyView(device) {
-  const { size, blockSize, closed } = checkDevice(device);
+  const { size, blockSize, identity, closed } = checkDevice(device);
   return new Device({
     size,
     blockSize: { ...blockSize },
+    identity,
     closed,
     read: (offset, length, { signal }) => device.read(offset, length, { signal }),
     readMany: (ranges, { signal }) => device.readMany(ranges, { signal }),

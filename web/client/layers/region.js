@@ -32,6 +32,7 @@ export function through(device, start, size) {
   return {
     size,
     blockSize: device.blockSize,
+    identity: identityOf(device, start, size),
     closed: device.closed,
     read: (offset, length, options) => device.read(start + offset, length, options),
     readMany: (ranges, options) => device.readMany(ranges.map((r) => ({ ...r, offset: start + r.offset })), options),
@@ -42,6 +43,11 @@ export function through(device, start, size) {
     close: () => device.close(),
     ...(device.readOnly ? {} : changing(device, start)),
   };
+}
+
+/** @param {BlockDevice} device @param {number} start @param {number} size */
+function identityOf({ identity, size: whole }, start, size) {
+  return identity && size !== whole ? `${identity} ${start}+${size}` : identity;
 }
 
 /**
