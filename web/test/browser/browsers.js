@@ -1,4 +1,4 @@
-// Real browsers: Debian's Chromium and Firefox ESR, headless, profiles empty.
+// Real browsers: Debian's Chromium, Firefox ESR and WebKitGTK, unseen, profiles empty.
 import { accessSync, constants } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,11 +6,16 @@ import { delimiter, join } from "node:path";
 import { after, before, describe } from "node:test";
 import puppeteer from "puppeteer-core";
 import { run } from "./processes.js";
+import { WebKit } from "./webkit.js";
 
 const paths = {
   chromium: process.env.CHROMIUM ?? "/usr/bin/chromium",
   firefox: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+  webkit: process.env.WEBKIT_DRIVER ?? "/usr/bin/WebKitWebDriver",
 };
+
+/** Debian's packages that bring the browsers. */
+const packagesOf = { chromium: ["chromium"], firefox: ["firefox-esr"], webkit: ["webkit2gtk-driver", "xvfb"] };
 
 const chromiumFlags = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -35,10 +40,26 @@ const firefoxPrefs = {
  * @typedef {object} World
  * @property {string[]} [names] that resolve to this machine
  * @property {() => Promise<string>} [authority] the file of a CA to trust
+ * @property {boolean} [webkit] true for suites whose pages do no more than
+ *   evaluate and close: they run in WebKit too
  */
 
-/** @param {BrowserName} name @param {string} profile @param {World} world */
-async function launch(name, profile, { names = [], authority }) {
+/** @typedef {{page: (url: string) => Promise<import("puppeteer-core").Page>, close: () => Promise<void>}} Launched */
+
+/** @param {BrowserName} name @param {string} profile @param {World} world @returns {Promise<Launched>} */
+async function launch(name, profile, world) {
+  if (name === "webkit") return /** @type {any} */ (WebKit.launch(paths.webkit, profile));
+  const browser = await puppet(name, profile, world);
+  const page = async (/** @type {string} */ url) => {
+    const page = await browser.newPage();
+    await page.goto(url, { timeout: 60_000 });
+    return page;
+  };
+  return { page, close: () => browser.close() };
+}
+
+/** @param {"chromium" | "firefox"} name @param {string} profile @param {World} world */
+async function puppet(name, profile, { names = [], authority }) {
   const common = { executablePath: paths[name], headless: true, userDataDir: profile, timeout: 120_000, protocolTimeout: 120_000 };
   if (name === "firefox") {
     if (authority) await trust(profile, await authority());
@@ -81,7 +102,7 @@ function executable(file) {
 function missing(name) {
   const folders = (process.env.PATH ?? "").split(delimiter);
   const packages = Object.entries(foreign).filter(([program]) => !folders.some((f) => executable(join(f, program)))).map(([, pkg]) => pkg);
-  if (!executable(paths[name])) packages.push(name === "firefox" ? "firefox-esr" : name);
+  if (!executable(paths[name])) packages.push(...packagesOf[name]);
   if (packages.length === 0) return false;
   const why = `something is missing: apt-get install ${packages.join(" ")}`;
   if (process.env.CI) throw new Error(why);
@@ -112,8 +133,9 @@ export async function until(page, condition, ...args) {
  */
 export function inEachBrowser(title, suite, world = {}) {
   for (const name of /** @type {BrowserName[]} */ (Object.keys(paths))) {
+    if (name === "webkit" && !world.webkit) continue;
     describe(`${title} in ${name}`, { skip: missing(name) }, () => {
-      /** @type {import("puppeteer-core").Browser} */
+      /** @type {Launched} */
       let browser;
       let profile = "";
       before(async () => {
@@ -124,14 +146,7 @@ export function inEachBrowser(title, suite, world = {}) {
         await browser?.close();
         await rm(profile, { recursive: true, force: true, maxRetries: 5 });
       });
-      suite({
-        name,
-        page: async (url) => {
-          const page = await browser.newPage();
-          await page.goto(url, { timeout: 60_000 });
-          return page;
-        },
-      });
+      suite({ name, page: (url) => browser.page(url) });
     });
   }
 }
