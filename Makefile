@@ -41,7 +41,7 @@ fmt: ## Format the Go code
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@GO=$(GO) bash test/fuzz.sh $(FUZZTIME)
 
-bench: build ## Measure disk.read in Chromium against a raw WebSocket
+bench: build ## Measure how long a disk takes to open in Chromium, and disk.read against a raw WebSocket
 	$(GO) run ./bench
 
 bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain proxy into bench/RESULTS.md (ARGS=-quick to try)
