@@ -20,7 +20,8 @@ async function answer({ id, method, args, abortable }) {
   const aborter = abortable ? new AbortController() : undefined;
   if (aborter) aborters.set(id, aborter);
   try {
-    const result = await api[method](...args, aborter?.signal);
+    const given = method === "open" ? [...args, { event }] : args;
+    const result = await api[method](...given, aborter?.signal);
     const transfer = result instanceof Uint8Array ? [result.buffer] : [];
     postMessage({ id, result }, { transfer });
   } catch (error) {
@@ -28,6 +29,15 @@ async function answer({ id, method, args, abortable }) {
   } finally {
     aborters.delete(id);
   }
+}
+
+/**
+ * Tells the page of an outage.
+ * @param {string} kind
+ * @param {object} detail
+ */
+function event(kind, detail) {
+  postMessage({ event: kind, detail });
 }
 
 /**
