@@ -28,7 +28,7 @@ test("open starts a worker, loads the WASM and hands over the request", async ()
   const disk = await open(url, { ...options, wasmUrl: "/x.wasm" });
   assert.deepEqual(worker().sent.map((m) => m.method), ["start", "open", "wait"]);
   assert.deepEqual(worker().sent[0].args, ["/x.wasm"]);
-  assert.deepEqual(worker().sent[1].args[0], { url, export: "vda", readOnly: false, tls: { mode: "require", ca: "PEM", serverName: "nbd7.lab" } });
+  assert.deepEqual(worker().sent[1].args[0], { url, export: "vda", readOnly: false, reconnect: { giveUpAfter: 120_000 }, tls: { mode: "require", ca: "PEM", serverName: "nbd7.lab" } });
   assert.deepEqual([disk.size, disk.byteLength, disk.readOnly, disk.exportName, disk.blockSize.preferred, disk.tls], [1000, 1000, false, "vda", 4096, null]);
 });
 
@@ -187,7 +187,7 @@ test("a connection that ends tells why, to everybody", async () => {
   await settled();
   assert.equal(worker().terminated, 1);
   await disk.close();
-  await assert.rejects(disk.read(0, 1), { code: "CLOSED" });
+  await assert.rejects(disk.read(0, 1), { code: "DISCONNECTED" });
 });
 
 test("a worker that dies leaves nothing pending", async () => {
