@@ -2,6 +2,7 @@
 // its connections.
 import { once } from "node:events";
 import net from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** Relays to a port of this machine. */
 export class Hole {
@@ -52,6 +53,13 @@ export class Hole {
   reset() {
     this.#holding = false;
     for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Waits until all connections have ended by themselves. */
+  async untilEmpty() {
+    for (const deadline = Date.now() + 15_000; this.#sockets.size > 0; await delay(25)) {
+      if (Date.now() > deadline) throw new Error(`${this.#sockets.size / 2} connections are left`);
+    }
   }
 
   async close() {
