@@ -27,10 +27,15 @@ export class Connection {
    */
   static async open({ request, token, signal, wasmUrl }, pulse) {
     const key = {}; // names it before it is there
-    const rpc = new Rpc({ token, event: (kind, detail) => pulse.report(key, kind, detail) });
+    /** @type {Connection | undefined} */ let connection;
+    const rpc = new Rpc({ token, event(kind, detail) {
+      if (connection && kind === "connected") connection.facts = { ...connection.facts, tls: detail.tls ?? null };
+      pulse.report(key, kind, detail);
+    } });
     try {
       await rpc.call("start", [wasmUrl], { signal });
-      return new Connection(rpc, pulse, key, await rpc.call("open", [request, !!token], { signal }));
+      const facts = await rpc.call("open", [request, !!token], { signal });
+      return connection = new Connection(rpc, pulse, key, facts);
     } catch (error) {
       rpc.terminate(abandoned());
       throw error;
