@@ -60,7 +60,7 @@ function showState(doing) {
 function listExports({ focus = true } = {}) {
   return run("Listing the exports…", "The exports could not be listed.", async (signal) => {
     const place = readForm();
-    const entries = await list(place.url, { tls: place.tls, signal });
+    const entries = await list(place.url, { tls: place.tls, signal, reconnect: false });
     signal.throwIfAborted();
     showExports(entries, (name) => openDisk(() => ({ ...place, exportName: name })));
     if (focus) focusExports();
@@ -77,7 +77,7 @@ function openDisk(choose, options) {
   return run("Opening the disk…", "The disk could not be opened.", async (signal) => {
     const place = choose();
     closeDisk();
-    const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal });
+    const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal, reconnect: false });
     if (signal.aborted) return void opened.close();
     disk = opened;
     showDisk(opened, options);
