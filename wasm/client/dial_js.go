@@ -63,7 +63,7 @@ func dial(ctx context.Context, url, token string) (*conn, error) {
 func newConn(ws socket, url string) *conn {
 	c := &conn{ws: ws, url: url, scratch: uint8Array.New(sendChunk)}
 	c.changed = sync.NewCond(&c.mu)
-	c.remove = []func(){ws.onOpen(c.onOpen), ws.onMessage(c.onMessage), ws.onClose(c.onClose)}
+	c.remove = []func(){ws.onOpen(c.onOpen), ws.onMessage(c.onMessage), ws.onClose(c.onClose), ws.onError(c.onError)}
 	c.removed = sync.OnceFunc(func() {
 		for _, remove := range c.remove {
 			remove()

@@ -47,18 +47,6 @@ export function furnishThread() {
   scope.postMessage = (/** @type {unknown} */ data, /** @type {{transfer?: any[]}} */ { transfer } = {}) => port.postMessage(data, transfer);
   port.on("message", (/** @type {unknown} */ data) => scope.onmessage({ data }));
   scope.process.on("unhandledRejection", (/** @type {unknown} */ reason) => scope.onunhandledrejection({ reason }));
-  scope.WebSocket = EndingSocket;
-}
-
-/** Node 22 does not tell the close of a WebSocket that never opened. */
-class EndingSocket extends (globalThis.WebSocket ?? Object) {
-  /** @param {string} url @param {string[]} protocols */
-  constructor(url, protocols) {
-    super(url, protocols);
-    this.addEventListener("error", () => {
-      if (this.readyState === WebSocket.CONNECTING) this.dispatchEvent(Object.assign(new Event("close"), { code: 1006, reason: "" }));
-    });
-  }
 }
 
 /**
