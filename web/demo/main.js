@@ -60,7 +60,7 @@ function showState(doing) {
 function listExports({ focus = true } = {}) {
   return run("Listing the exports…", "The exports could not be listed.", async (signal) => {
     const place = readForm();
-    const entries = await list(place.url, { tls: place.tls, signal, reconnect: false });
+    const entries = await list(place.url, { tls: place.tls, signal });
     signal.throwIfAborted();
     showExports(entries, (name) => openDisk(() => ({ ...place, exportName: name })));
     if (focus) focusExports();
