@@ -122,7 +122,7 @@ inEachBrowser("connections", ({ page: openPage, name: browser }) => {
     const page = await openPage(bridge.page);
     await page.evaluate(openDisk, { url: doomed.url("lab"), options: { tls, connections: 3 } });
     const before = await readFile(file);
-    const plan = Array.from({ length: lanes }, (_, lane) => stepsOf(lane, 150));
+    const plan = Array.from({ length: lanes }, (_, lane) => stepsOf(lane, 80));
     const working = page.evaluate(work, { plan });
     await until(page, () => /** @type {any} */ (globalThis).steps > 60);
     await doomed.kill();
