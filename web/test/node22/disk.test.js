@@ -75,7 +75,7 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
 
   test("ends with the bridge", async () => {
     const own = await lab.bridge({ lab: (await lab.nbdkit(file, undefined, "--filter=delay", "delay-read=30")).target });
-    const disk = await open(own.url("lab"), { tls: { mode: "off" } });
+    const disk = await open(own.url("lab"), { tls: { mode: "off" }, reconnect: false });
     await Promise.all([assert.rejects(disk.read(0, 512), NbdError), own.kill()]);
     assert.ok(await disk.closed instanceof NbdError);
     await disk.close();
