@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const types = /** @type {Record<string, string>} */ ({ ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" });
 
@@ -36,4 +37,17 @@ export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
       await closed;
     },
   };
+}
+
+/**
+ * A site with the client's files and those of a test, without any policy.
+ * @param {Record<string, string>} scripts texts of modules, by path
+ * @returns {Promise<{url: string, close: () => Promise<void>}>} url is an empty page
+ */
+export async function site(scripts) {
+  const modules = Object.entries(scripts).map(([path, body]) => [path, { type: "text/javascript", body }]);
+  const { origin, close } = await serveFolder(fileURLToPath(new URL("../..", import.meta.url)), {
+    pages: { "/": { body: "<!doctype html><title>empty</title>" }, ...Object.fromEntries(modules) },
+  });
+  return { url: `${origin}/`, close };
 }
