@@ -42,6 +42,7 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "ESHUTDOWN",
   "WASM_LOAD", // the client's own files could not be loaded
   "WORKER", // the client's worker died
+  "IN_USE", // the store is open in another tab or Worker
   "INTERNAL", // a bug in the client
 ]));
 
@@ -62,13 +63,13 @@ export const stages = Object.freeze(/** @type {const} */ ([
 /** What may go well the next time, with nothing changed. @type {ReadonlySet<NbdErrorCode>} */
 const transient = new Set(/** @type {const} */ ([
   "BRIDGE_UNREACHABLE", "IDLE", "LIMIT", "SESSION_EXPIRED", "TARGET_UNREACHABLE", "DRAINING", "DISCONNECTED",
-  "UNKNOWN_OUTCOME", "TIMEOUT", "ENOMEM", "ESHUTDOWN", "WORKER",
+  "UNKNOWN_OUTCOME", "TIMEOUT", "ENOMEM", "ESHUTDOWN", "WORKER", "IN_USE",
 ]));
 
 /** Stages of codes that do not come from the NBD server. @type {Partial<Record<NbdErrorCode, NbdStage>>} */
 const stageOf = {
   READ_ONLY: "call", OUT_OF_RANGE: "call", INVALID_ARGUMENT: "call", CLOSED: "call",
-  WASM_LOAD: "client", WORKER: "client", INTERNAL: "client",
+  WASM_LOAD: "client", WORKER: "client", IN_USE: "client", INTERNAL: "client",
 };
 
 /**
