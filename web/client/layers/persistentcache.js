@@ -109,8 +109,9 @@ export async function openPersistentCache(device, options, folders, inMemory) {
     const lines = folder && await openLines(device, plan, folder, folders, id);
     if (!lines) await close();
     const keeper = new Keeper(device, plan.lineSize, { lines, close, spoil: () => folders.spoil(id) });
-    if (lines && plan.revalidate) await keepEnds(keeper, lines, plan);
-    return new PersistentCache(device, keeper, { size: Math.max(inMemory, linesInMemory * plan.lineSize), lineSize: plan.lineSize });
+    const cache = new PersistentCache(device, keeper, { size: Math.max(inMemory, linesInMemory * plan.lineSize), lineSize: plan.lineSize });
+    if (lines && plan.revalidate) await keepEnds(cache, lines, plan);
+    return cache;
   } catch (error) {
     await close();
     throw error;
@@ -166,15 +167,15 @@ async function openFiles({ name, size, lineSize, limit }, folder, folders, id) {
 
 /**
  * Reads what the next opening compares first.
- * @param {Keeper} keeper
+ * @param {PersistentCache} cache
  * @param {FileLines} lines
  * @param {Plan} plan
  */
-async function keepEnds(keeper, lines, plan) {
+async function keepEnds(cache, lines, plan) {
   const missing = endsOf(plan).filter((line) => !lines.has(line));
   await Promise.all(missing.map((line) => {
     const [from, to] = lines.range(line);
-    return keeper.read(from, to - from, plan.signal).catch(() => {}); // there may be a bad sector
+    return cache.read(from, to - from, { signal: plan.signal }).catch(() => {}); // there may be a bad sector
   }));
   plan.signal?.throwIfAborted();
 }
@@ -197,7 +198,7 @@ function checkOptions(device, options) {
   const key = given.key ?? device.identity;
   if (!key) throw invalid("The device does not tell what its content comes from: put the cache under the layer that changes it, or give the option key, a name for this very content.");
   const lineSize = byteCount("lineSize", given.lineSize ?? 256 << 10);
-  const limit = byteCount("size", given.size ?? 1 << 30);
+  const limit = byteCount("size", given.size ?? Math.min(1 << 30, mostLines * lineSize));
   if (lineSize === 0 || lineSize % 512 !== 0 || lineSize > largestLine) throw invalid(`Option lineSize is ${lineSize}: want a multiple of 512, at most ${largestLine}.`);
   if (limit < lineSize) throw invalid(`Option size is ${limit}: want at least one line of ${lineSize} bytes.`);
   if (limit / lineSize > mostLines) throw invalid(`Option size is ${limit}: want at most ${mostLines} lines of ${lineSize} bytes. Give a larger lineSize.`);

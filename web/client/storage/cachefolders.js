@@ -24,14 +24,14 @@ export const browserFolders = {
   isSpoilt: async (name) => (await listFolders(spoiltKind)).includes(name),
   unspoil: (name) => deleteFolder(spoiltKind, name),
   async room() {
-    const { quota = Infinity, usage = 0 } = await navigator.storage?.estimate?.().catch(() => ({})) ?? {};
-    return Math.max(quota - usage, 0);
+    const estimate = await navigator.storage.estimate?.().catch(() => undefined);
+    return Math.max((estimate?.quota ?? Infinity) - (estimate?.usage ?? 0), 0);
   },
 };
 
 /** @param {string} name */
 async function spoil(name) {
-  const root = await navigator.storage?.getDirectory?.().catch(() => undefined);
+  const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
   if (!root) return; // where there are no files, there is no cache
   try {
     await directory(root, ["nbdbridge", spoiltKind, name], true);
