@@ -6,6 +6,10 @@ const kind = "cache";
 /** Empty folders: each says that the cache of its name is of no use. */
 const spoiltKind = "spoilt-cache";
 
+/** How long the page that was here before may take to go, in milliseconds. */
+const goneLimit = 1000;
+const gonePause = 50;
+
 /**
  * Where caches are kept: in the browser, or in a test's memory.
  * @typedef {object} CacheFolders
@@ -19,7 +23,7 @@ const spoiltKind = "spoilt-cache";
 
 /** @type {CacheFolders} */
 export const browserFolders = {
-  open: (name) => opfsFolder(kind, name),
+  open: openWhenGone,
   spoil,
   isSpoilt: async (name) => (await listFolders(spoiltKind)).includes(name),
   unspoil: (name) => deleteFolder(spoiltKind, name),
@@ -28,6 +32,22 @@ export const browserFolders = {
     return Math.max((estimate?.quota ?? Infinity) - (estimate?.usage ?? 0), 0);
   },
 };
+
+/**
+ * A page that is loaded again is there before its Workers of the last time
+ * have ended.
+ * @param {string} name
+ */
+async function openWhenGone(name) {
+  for (const deadline = Date.now() + goneLimit; ;) {
+    try {
+      return await opfsFolder(kind, name);
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== "IN_USE" || Date.now() > deadline) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, gonePause));
+  }
+}
 
 /** @param {string} name */
 async function spoil(name) {
