@@ -76,7 +76,7 @@ function checkOptions(options) {
   const { writes, store, stallAfter, pause } = given;
   if (![undefined, "overlay", "through", "back"].includes(writes)) throw invalid(`Option writes is ${String(writes)}: want "overlay", "through" or "back".`);
   if (store && writes && writes !== "overlay") throw invalid(`Option store is for writes: "overlay" only, not for "${writes}": drop one of them.`);
-  if (stallAfter !== undefined && !(stallAfter > 0 && stallAfter <= 2 ** 31 - 1)) throw invalid(`Option stallAfter is ${String(stallAfter)}: want milliseconds, more than 0.`);
+  if (stallAfter !== undefined && !(Number.isFinite(stallAfter) && stallAfter > 0 && stallAfter < 2 ** 31)) throw invalid(`Option stallAfter is ${String(stallAfter)}: want milliseconds, more than 0.`);
   if (pause !== undefined && !isFunction(pause)) throw invalid("Option pause must be a function that gives the emulator.");
   return given;
 }
