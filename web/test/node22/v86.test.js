@@ -90,6 +90,27 @@ for (const version of versions) {
       await disk.close();
     });
 
+    test("a stall stops the emulator, which goes on when it is over", async () => {
+      const { bridge, connect } = await serve("stall");
+      const disk = v86Disk(await connect(true), { cache: false, stallAfter: 500 });
+      const guest = await Guest.start(version, { hda: disk, autostart: false });
+      disk.attach(guest.emulator);
+      await new Promise((resolve) => guest.emulator.add_listener("emulator-loaded", () => resolve(undefined)));
+      bridge.child.kill("SIGSTOP");
+      const stalled = new Promise((resolve) => disk.on("stalled", resolve));
+      const resumed = new Promise((resolve) => disk.on("resumed", resolve));
+      const stopped = new Promise((resolve) => guest.emulator.add_listener("emulator-stopped", () => resolve(undefined)));
+      guest.emulator.run();
+      await stalled;
+      await stopped;
+      bridge.child.kill("SIGCONT");
+      await resumed;
+      await guest.until(greeting);
+      assert.equal(guest.emulator.is_running(), true);
+      await guest.emulator.destroy();
+      await disk.close();
+    });
+
     test("a CD-ROM is changed and taken out while it runs", async () => {
       const { connect } = await serve("cdrom");
       const [disk, cdrom] = [v86Disk(await connect(true)), v86Disk(await connect(true))];

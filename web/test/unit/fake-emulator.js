@@ -24,6 +24,25 @@ export class FakeEmulator {
   save_state() { return this.save(); }
 }
 
+/** A V86 that starts with its disk, saves and restores it, and has a CD-ROM drive. */
+export class V86 extends FakeEmulator {
+  /** @param {{hda: import("../../client/v86/index.js").V86Disk}} options */
+  constructor({ hda }) {
+    super();
+    /** @type {unknown[]} */ let state = [];
+    hda.onload = () => hda.get_and_cache(0, 512, () => hda.get_from_cache(0, 512));
+    hda.load();
+    this.save = async () => {
+      state = hda.get_state();
+      return new ArrayBuffer(8);
+    };
+    this.restore_state = async () => hda.set_state(state);
+    this.v86 = { cpu: { devices: { cdrom: { set_cdrom: () => {} } } } };
+  }
+
+  eject_cdrom() {}
+}
+
 /**
  * A disk over a MemoryDisk, and what it told.
  * @param {import("../../client/v86/index.js").V86DiskOptions} [options]
