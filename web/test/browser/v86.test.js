@@ -4,22 +4,25 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { bios, buildGrubDisk, greeting, missingForGrub, wasmOf } from "../guest/grub.js";
-import { inEachBrowser } from "./browsers.js";
+import { inEachBrowser, until } from "./browsers.js";
 import { Lab } from "./lab.js";
 import { missingPackages } from "./needs.js";
+import { freePort } from "./processes.js";
 import { serveSite } from "./site.js";
 
 /** Runs in the page: boots, and keeps what the guest says. */
-async function boot(/** @type {any} */ { url, tls, options }) {
+async function boot(/** @type {any} */ { url, tls, options, autostart = true }) {
   const [{ open }, { v86Disk }, { V86 }] = await Promise.all(["/client/index.js", "/client/v86/index.js", "/v86/libv86.mjs"].map((file) => import(file)));
   const disk = v86Disk(await open(url, { tls, readOnly: false }), options);
   const emulator = new V86({
     wasm_path: "/v86/v86.wasm", bios: { url: "/bios/bios.bin" }, vga_bios: { url: "/bios/vgabios-stdvga.bin" },
     memory_size: 32 << 20, vga_memory_size: 2 << 20, disable_keyboard: true, disable_mouse: true, disable_speaker: true,
-    hda: disk, autostart: true,
+    hda: disk, autostart,
   });
   disk.attach(emulator);
-  const guest = { disk, emulator, said: "" };
+  const guest = { disk, emulator, loaded: false, said: "", told: /** @type {string[]} */ ([]) };
+  emulator.add_listener("emulator-loaded", () => { guest.loaded = true; });
+  for (const type of ["stalled", "resumed", "error"]) disk.on(type, () => guest.told.push(type));
   emulator.add_listener("serial0-output-byte", (/** @type {number} */ byte) => { guest.said += String.fromCharCode(byte); });
   Object.assign(globalThis, { guest });
 }
@@ -73,4 +76,24 @@ inEachBrowser("V86", ({ page: openPage, name: browser }) => {
       assert.equal(now.equals(before), writes === "overlay");
     });
   }
+
+  test("a bridge that is killed stops the machine until there is another one", { skip }, async () => {
+    const file = await buildGrubDisk(join(lab.dir, `${browser}-killed.img`));
+    const pki = await lab.pki(`${browser}-killed`);
+    const tls = { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key };
+    const port = await freePort();
+    const { target } = await lab.nbdkit(file, pki);
+    const start = () => lab.configuredBridge({ host: "127.0.0.1", port }, `listen: 127.0.0.1:${port}\norigins: ["${site.origin}"]\ntargets: {grub: {address: "${target}"}}\n`);
+    const bridge = await start();
+    const page = await openPage(site.origin);
+    await page.evaluate(boot, { url: `ws://127.0.0.1:${port}/nbd/grub`, tls, options: { cache: false, stallAfter: 500 }, autostart: false });
+    await until(page, () => /** @type {any} */ (globalThis).guest.loaded);
+    await bridge.kill();
+    await page.evaluate(() => /** @type {any} */ (globalThis).guest.emulator.run());
+    await until(page, () => /** @type {any} */ (globalThis).guest.told[0] && !/** @type {any} */ (globalThis).guest.emulator.is_running());
+    await start();
+    await page.evaluate(converse, greeting, "");
+    assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).guest.told), ["stalled", "resumed"]);
+    await page.close();
+  });
 });
