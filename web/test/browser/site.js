@@ -3,15 +3,14 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { extname, join, normalize } from "node:path";
-import { fileURLToPath } from "node:url";
 
-const types = /** @type {Record<string, string>} */ ({ ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" });
+const types = /** @type {Record<string, string>} */ ({ ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css", ".mjs": "text/javascript" });
 
 /** An answer that is no file. @typedef {{type?: string, body: string | Uint8Array}} Page */
 
 /**
  * Serves a folder, and pages beside it.
- * @param {string} folder
+ * @param {string | Record<string, string>} folder or several, by the first part of the path
  * @param {{pages?: Record<string, Page>, headers?: http.OutgoingHttpHeaders}} [more]
  */
 export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
@@ -20,7 +19,7 @@ export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
     const path = normalize(new URL(request.url ?? "", "http://x").pathname);
     asked.push(path);
     const page = pages[path];
-    const body = page ? page.body : await readFile(join(folder, path.endsWith("/") ? `${path}index.html` : path)).catch(() => undefined);
+    const body = page ? page.body : await readFile(fileOf(folder, path.endsWith("/") ? `${path}index.html` : path)).catch(() => undefined);
     if (body === undefined) return response.writeHead(404).end();
     const type = page ? page.type ?? "text/html" : types[extname(path) || ".html"] ?? "application/octet-stream";
     response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store", ...headers }).end(body);
@@ -39,15 +38,9 @@ export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
   };
 }
 
-/**
- * A site with the client's files and those of a test, without any policy.
- * @param {Record<string, string>} scripts texts of modules, by path
- * @returns {Promise<{url: string, close: () => Promise<void>}>} url is an empty page
- */
-export async function site(scripts) {
-  const modules = Object.entries(scripts).map(([path, body]) => [path, { type: "text/javascript", body }]);
-  const { origin, close } = await serveFolder(fileURLToPath(new URL("../..", import.meta.url)), {
-    pages: { "/": { body: "<!doctype html><title>empty</title>" }, ...Object.fromEntries(modules) },
-  });
-  return { url: `${origin}/`, close };
+/** @param {string | Record<string, string>} folder @param {string} path */
+function fileOf(folder, path) {
+  if (typeof folder === "string") return join(folder, path);
+  const [, first, ...rest] = path.split("/");
+  return Object.hasOwn(folder, first) ? join(folder[first], ...rest) : "";
 }
