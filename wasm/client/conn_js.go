@@ -110,6 +110,17 @@ func (c *conn) onClose(code int, reason string) {
 	c.end(&CloseError{Code: code, Reason: reason, renewed: c.renewed})
 }
 
+// onError is the end of a socket that never opened: Chromium under a policy
+// that forbids it, and Node 22 in every case, tell no close then.
+func (c *conn) onError() {
+	c.mu.Lock()
+	opened := c.opened
+	c.mu.Unlock()
+	if !opened {
+		c.end(&CloseError{Code: closeBroken})
+	}
+}
+
 // fail ends a connection whose other side broke the rules. What is queued is
 // dropped: it may be what fills the memory.
 func (c *conn) fail(detail string) {

@@ -180,6 +180,13 @@ func TestDialFailures(t *testing.T) {
 			t.Errorf("dial = %v", err)
 		}
 	})
+	t.Run("refused with an error alone", func(t *testing.T) {
+		last := fakeWebSocket(t)
+		time.AfterFunc(10*time.Millisecond, func() { last().Call("emit", "error") })
+		if _, err := dial(t.Context(), "ws://bridge/", tickets{}); !errors.Is(err, errNotOpened) {
+			t.Errorf("dial = %v", err)
+		}
+	})
 	t.Run("bad URL", func(t *testing.T) {
 		fakeWebSocket(t)
 		if _, err := dial(t.Context(), "ftp://bridge/", tickets{}); !errors.As(err, &failed) {

@@ -1,5 +1,6 @@
 import { NbdError } from "./errors.js";
 import { Rpc } from "./rpc.js";
+import { start } from "./wasm.js";
 
 /** How long a worker has to end its connection in order, in milliseconds. */
 const partingLimit = 2000;
@@ -25,12 +26,17 @@ export class Connection {
    * @param {import("./pulse.js").Pulse} pulse
    * @returns {Promise<Connection>}
    */
-  static async open({ request, token, signal, wasmUrl }, pulse) {
+  static async open({ request, token, signal, wasm, worker }, pulse) {
     const key = {}; // names it before it is there
-    const rpc = new Rpc({ token, event: (kind, detail) => pulse.report(key, kind, detail) });
+    /** @type {Connection | undefined} */ let connection;
+    const rpc = new Rpc(worker, { token, event(kind, detail) {
+      if (connection && kind === "connected") connection.facts = { ...connection.facts, tls: detail.tls ?? null };
+      pulse.report(key, kind, detail);
+    } });
     try {
-      await rpc.call("start", [wasmUrl], { signal });
-      return new Connection(rpc, pulse, key, await rpc.call("open", [request, !!token], { signal }));
+      await start(rpc, wasm, signal);
+      const facts = await rpc.call("open", [request, !!token], { signal });
+      return connection = new Connection(rpc, pulse, key, facts);
     } catch (error) {
       rpc.terminate(abandoned());
       throw error;

@@ -12,6 +12,7 @@ import { infoRequest, listRequest, openRequest } from "./options.js";
 import { Pulse } from "./pulse.js";
 import { Rpc } from "./rpc.js";
 import { unlessAborted } from "./signals.js";
+import { start } from "./wasm.js";
 
 export { Disk, NbdError };
 export { codes, stages } from "./errors.js";
@@ -81,11 +82,11 @@ export async function info(url, options) {
  * @param {string} method
  * @param {ReturnType<typeof listRequest>} parts
  */
-async function ask(method, { request, token, signal, wasmUrl }) {
+async function ask(method, { request, token, signal, wasm, worker }) {
   signal?.throwIfAborted();
-  const rpc = new Rpc();
+  const rpc = new Rpc(worker);
   try {
-    await rpc.call("start", [wasmUrl], { signal });
+    await start(rpc, wasm, signal);
     if (token) request.token = await unlessAborted(token(), signal);
     return await rpc.call(method, [request], { signal });
   } catch (error) {

@@ -30,7 +30,10 @@ import { NbdError, invalid } from "./errors.js";
  *   bridge, offered as the subprotocol bearer.<token>; or what gives one, which
  *   is called for each connection that is made, and made again
  * @property {AbortSignal} [signal] gives up; the promise rejects with its reason
- * @property {string | URL} [wasmUrl] where nbd.wasm is, if not beside this module
+ * @property {string | URL | WebAssembly.Module} [wasm] where nbd.wasm is, if not
+ *   beside this module, or what it compiles to
+ * @property {string | URL | (() => Worker)} [worker] where worker.js is, if not
+ *   beside this module, or a function that starts a Worker with it
  */
 
 /**
@@ -80,13 +83,16 @@ export const isSignal = (v) => typeof v?.addEventListener === "function" && type
 const isTicket = (v) => isString(v) && /^[\w.-]+$/.test(v);
 /** What timers can wait for. @param {any} v */
 export const isMilliseconds = (v) => Number.isInteger(v) && v > 0 && v < 2 ** 31;
+/** @param {any} v */
+const isLocation = (v) => (isString(v) && v !== "") || v instanceof URL;
 
 /** @type {Rules} */
 const listRules = {
   tls: isObject,
   token: (v) => isTicket(v) || isFunction(v),
   signal: isSignal,
-  wasmUrl: (v) => isString(v) || v instanceof URL,
+  wasm: (v) => isLocation(v) || Object.prototype.toString.call(v) === "[object WebAssembly.Module]",
+  worker: (v) => isLocation(v) || isFunction(v),
 };
 /** @type {Rules} */
 const infoRules = { ...listRules, export: isString };
@@ -122,7 +128,8 @@ const wanted = {
   "reconnect.giveUpAfter": "a number of milliseconds, an integer above 0",
   timeout: "a number of milliseconds, an integer above 0",
   signal: "an AbortSignal",
-  wasmUrl: "a string or a URL",
+  wasm: "a string, a URL or a WebAssembly.Module",
+  worker: "a string, a URL or a function that returns a Worker",
   tls: "an object",
   export: "a string",
   chunkSize: "an integer from 1 to 16777216, in bytes",
@@ -205,7 +212,7 @@ function checkUrl(url) {
  * @param {Rules} rules
  */
 function split(url, options = {}, rules) {
-  const { signal, wasmUrl, tls, token, ...rest } = check(options, rules);
+  const { signal, wasm, worker, tls, token, ...rest } = check(options, rules);
   /** @type {Request} */
   const request = { url: checkUrl(url), ...rest, tls: checkTls(tls) };
   if (isString(token)) request.token = token;
@@ -213,7 +220,8 @@ function split(url, options = {}, rules) {
     request,
     token: isFunction(token) ? () => ticketFrom(token) : undefined,
     signal: /** @type {AbortSignal | undefined} */ (signal),
-    wasmUrl: wasmUrl && String(wasmUrl),
+    wasm,
+    worker,
   };
 }
 

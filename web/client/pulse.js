@@ -1,5 +1,5 @@
 import { NbdError } from "./errors.js";
-import { Counter } from "./stats.js";
+import { Counter, letExit } from "./stats.js";
 
 /** After how long without a sign of life a disk is stalled, in milliseconds. */
 const patience = 5000;
@@ -111,6 +111,7 @@ export class Pulse {
       this.#timer = undefined;
       this.#look();
     }, Math.max(since + patience - Date.now(), 0));
+    letExit(this.#timer);
   }
 
   #look() {

@@ -2,7 +2,7 @@ import { NbdError, describe, invalid } from "./errors.js";
 import { spawn } from "./spawn.js";
 
 /**
- * The protocol between page and worker. The first call is start(wasmUrl),
+ * The protocol between page and worker. The first call is start(wasm),
  * which loads the WASM; the others are the functions that it exports.
  *
  * To the worker; calls are answered in any order, and answer is that to an ask:
@@ -44,10 +44,13 @@ export class Rpc {
   /** Tells shutDown that no call is pending. */ #onIdle = () => {};
   #hooks;
 
-  /** @param {Hooks} [hooks] */
-  constructor(hooks = {}) {
+  /**
+   * @param {string | URL | (() => Worker)} [worker] see spawn
+   * @param {Hooks} [hooks]
+   */
+  constructor(worker, hooks = {}) {
     this.#hooks = hooks;
-    this.#worker = spawn();
+    this.#worker = spawn(worker);
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#onError(event);
     this.#worker.onmessageerror = () => this.terminate(new NbdError("WORKER", "A message of the client's worker could not be read. Open the disk again."));

@@ -33,11 +33,12 @@ export class Counter {
    */
   add(by) {
     for (const [name, n] of Object.entries(by)) this.#counts[/** @type {keyof typeof by} */ (name)] += n;
-    if (!this.#tell) return;
-    this.#timer ??= setTimeout(() => {
+    if (!this.#tell || this.#timer) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#tell?.();
     }, period);
+    letExit(this.#timer);
   }
 
   /** @param {number} latency of one answer, in milliseconds */
@@ -58,4 +59,9 @@ export class Counter {
     clearTimeout(this.#timer);
     this.#tell = undefined;
   }
+}
+
+/** Keeps a timer from keeping Node alive. @param {any} timer a number in browsers */
+export function letExit(timer) {
+  timer.unref?.();
 }

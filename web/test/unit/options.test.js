@@ -11,20 +11,20 @@ function refused(fn, says) {
 }
 
 test("defaults are the safe ones", () => {
-  const { request, signal, token, connections, wasmUrl } = openRequest(new URL(url), { tls });
+  const { request, signal, token, connections, wasm } = openRequest(new URL(url), { tls });
   assert.deepEqual(request, { url, export: "", readOnly: true, reconnect: { giveUpAfter: 120_000 }, tls: { mode: "require", ...tls } });
   assert.deepEqual([signal, token, connections], [undefined, undefined, 1]);
-  assert.equal(wasmUrl, undefined);
+  assert.equal(wasm, undefined);
 });
 
 test("everything given is handed on", () => {
   const signal = new AbortController().signal;
-  const all = { export: "vda", readOnly: false, token: "a.b-c_d", connections: 8, reconnect: { giveUpAfter: 5000 }, signal, wasmUrl: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
+  const all = { export: "vda", readOnly: false, token: "a.b-c_d", connections: 8, reconnect: { giveUpAfter: 5000 }, signal, wasm: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
   const parts = openRequest(url, all);
   assert.deepEqual(parts.request, { url, export: "vda", readOnly: false, token: "a.b-c_d", reconnect: { giveUpAfter: 5000 }, tls: all.tls });
   assert.equal(parts.connections, 8);
   assert.equal(parts.signal, signal);
-  assert.equal(parts.wasmUrl, "https://cdn/x.wasm");
+  assert.equal(String(parts.wasm), "https://cdn/x.wasm");
   assert.deepEqual(structuredClone(parts.request), parts.request);
   assert.equal(openRequest(url, { tls, reconnect: false }).request.reconnect, undefined);
   assert.deepEqual(openRequest(url, { tls, reconnect: {} }).request.reconnect, { giveUpAfter: 120_000 });
@@ -55,7 +55,10 @@ test("options that can't be meant are refused by name", () => {
     [{ tls, reconnect: { giveUpAfter: 2 ** 31 } }, /reconnect.giveUpAfter must be/],
     [{ tls, reconnect: { giveupafter: 1 } }, /did you mean reconnect.giveUpAfter/],
     [{ tls, signal: {} }, /signal must be an AbortSignal/],
-    [{ tls, wasmUrl: 7 }, /wasmUrl/],
+    [{ tls, wasm: 7 }, /wasm must be a string, a URL or a WebAssembly.Module/],
+    [{ tls, wasm: "" }, /wasm/],
+    [{ tls, worker: {} }, /worker must be a string, a URL or a function/],
+    [{ tls, wasmUrl: "/x.wasm" }, /Unknown option wasmUrl/],
     [{ tls: "off" }, /tls must be an object/],
     [{ tls: { ca: "PEM" } }, /needs tls.serverName/],
     [{ tls: { serverName: "a" } }, /whom to trust/],
