@@ -15,6 +15,8 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "DRAINING", // the bridge is shutting down
   "DISCONNECTED", // the connection ended by itself
   "UNKNOWN_OUTCOME", // the connection ended before the answer to a write: it may have happened
+  "UNFLUSHED", // writes that had been acknowledged were lost; details.offset and details.length have the range
+  "IDENTITY", // connected again, but to another server, or the export has changed
   "TIMEOUT", // the NBD server did not answer during the negotiation, or to a request
   "TLS_NOT_OFFERED", // TLS is required and the server refused it
   "TLS_DOWNGRADE", // TLS is required and something else kept it away
