@@ -19,7 +19,8 @@ const (
 // RedialConfig says how a LastingDisk is opened, and for how long it holds on.
 type RedialConfig struct {
 	// Config is that of each connection. With RequestTimeout 0, a server that
-	// is there and answers nothing is waited for without end.
+	// is there and answers nothing is waited for without end, unless Check
+	// finds it out.
 	Config
 
 	// Events hears of the connection: each call returns before the next one
