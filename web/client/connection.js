@@ -29,10 +29,10 @@ export class Connection {
   static async open({ request, token, signal, wasm, worker }, pulse) {
     const key = {}; // names it before it is there
     /** @type {Connection | undefined} */ let connection;
-    const rpc = new Rpc({ token, event(kind, detail) {
+    const rpc = new Rpc(worker, { token, event(kind, detail) {
       if (connection && kind === "connected") connection.facts = { ...connection.facts, tls: detail.tls ?? null };
       pulse.report(key, kind, detail);
-    } }, worker);
+    } });
     try {
       await start(rpc, wasm, signal);
       const facts = await rpc.call("open", [request, !!token], { signal });

@@ -84,7 +84,7 @@ export async function info(url, options) {
  */
 async function ask(method, { request, token, signal, wasm, worker }) {
   signal?.throwIfAborted();
-  const rpc = new Rpc({}, worker);
+  const rpc = new Rpc(worker);
   try {
     await start(rpc, wasm, signal);
     if (token) request.token = await unlessAborted(token(), signal);

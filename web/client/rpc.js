@@ -45,10 +45,10 @@ export class Rpc {
   #hooks;
 
   /**
-   * @param {Hooks} [hooks]
    * @param {string | URL | (() => Worker)} [worker] see spawn
+   * @param {Hooks} [hooks]
    */
-  constructor(hooks = {}, worker) {
+  constructor(worker, hooks = {}) {
     this.#hooks = hooks;
     this.#worker = spawn(worker);
     this.#worker.onmessage = ({ data }) => this.#receive(data);

@@ -111,7 +111,7 @@ test("shutDown of an idle worker is immediate, and twice is fine", async () => {
 
 test("the worker may ask for a ticket, and gets it or why there is none", async () => {
   let asked = 0;
-  new Rpc({ token: async () => {
+  new Rpc(undefined, { token: async () => {
     if (++asked === 2) throw new NbdError("UNAUTHORISED", "no network", {}, { stage: "connect" });
     return `ticket-${asked}`;
   } });
@@ -126,7 +126,7 @@ test("the worker may ask for a ticket, and gets it or why there is none", async 
 
 test("the worker tells of its connection", () => {
   /** @type {unknown[]} */ const told = [];
-  new Rpc({ event: (kind, detail) => told.push([kind, detail]) });
+  new Rpc(undefined, { event: (kind, detail) => told.push([kind, detail]) });
   worker().say({ event: "lost", detail: { cause: { code: "IDLE", message: "idle" } } });
   assert.deepEqual(told, [["lost", { cause: { code: "IDLE", message: "idle" } }]]);
   new Rpc();
