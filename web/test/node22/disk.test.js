@@ -9,6 +9,8 @@ import { Lab, diskSize, pattern } from "../browser/lab.js";
 import { missingPackages } from "../browser/needs.js";
 import { run } from "../browser/processes.js";
 
+const client = new URL("../../client/", import.meta.url);
+
 describe("a disk in Node", { skip: missingPackages() }, () => {
   /** @type {Lab} */ let lab;
   /** @type {Awaited<ReturnType<Lab["bridge"]>>} */ let bridge;
@@ -101,6 +103,7 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
       [{ wasm: "nbd.wasm" }, "INVALID_ARGUMENT", /must be absolute/],
       [{ worker: () => /** @type {any} */ ({}) }, "INVALID_ARGUMENT", /must return a Worker/],
       [{ worker: () => /** @type {any} */ (new Thread("throw new Error('broken')", { eval: true })) }, "WASM_LOAD", /broken/],
+      [{ worker: () => /** @type {any} */ (new Thread(new URL(`data:text/javascript,import "${client}worker.js"; Promise.reject("nobody waits")`))) }, "WORKER", /stopped: nobody waits/],
       [{ worker: () => /** @type {any} */ (new Thread("process.exit(3)", { eval: true })) }, "WASM_LOAD", /code 3/],
     ];
     for (const [options, code, says] of table) {
@@ -109,8 +112,8 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
   });
 
   test("opens with a module and a thread of one's own", async () => {
-    const wasm = await WebAssembly.compile(await readFile(new URL("../../client/nbd.wasm", import.meta.url)));
-    const worker = () => /** @type {any} */ (new Thread(new URL("../../client/worker.js", import.meta.url)));
+    const wasm = await WebAssembly.compile(await readFile(new URL("nbd.wasm", client)));
+    const worker = () => /** @type {any} */ (new Thread(new URL("worker.js", client)));
     const disk = await open(bridge.url("lab"), { tls, wasm, worker });
     assert.deepEqual(await disk.read(512, 8), new Uint8Array(pattern(512, 8)));
     await disk.close();
