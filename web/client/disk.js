@@ -74,11 +74,11 @@ export class Disk extends Device {
    * @param {object} [options]
    * @param {number} [options.timeout] in milliseconds; default 10 seconds
    * @param {AbortSignal} [options.signal]
-   * @returns {Promise<void>} fulfils when all have answered
+   * @returns {Promise<boolean>} whether all have answered in time
    */
   async check(options = {}) {
     const { signal, timeout = checkLimit } = check(options, checkRules);
-    await this.run(signal, () => this.#stripes.check(timeout, signal));
+    return this.run(signal, () => this.#stripes.check(timeout, signal));
   }
 
   /** @returns {import("./stats.js").Stats} since it was opened */

@@ -204,7 +204,8 @@ export class Stripes {
 
   /** @param {number} timeout in milliseconds @param {AbortSignal} [signal] */
   async check(timeout, signal) {
-    await Promise.all(this.#all.map((c) => c.call("check", [timeout], { signal })));
+    const answers = await Promise.all(this.#all.map((c) => c.call("check", [timeout], { signal })));
+    return answers.every(Boolean);
   }
 }
 

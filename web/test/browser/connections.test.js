@@ -94,7 +94,7 @@ inEachBrowser("connections", ({ page: openPage, name: browser }) => {
     }, size);
     assert.ok(zeroed.every((/** @type {any} */ extent) => extent.type !== "data"));
     assert.deepEqual(await page.evaluate(work, { plan }), []);
-    const { told, locks, requests, rest } = await page.evaluate(async () => {
+    const { told, alive, locks, requests, rest } = await page.evaluate(async () => {
       const { disk, told } = /** @type {any} */ (globalThis);
       const { requests, ...rest } = disk.stats();
       const held = async () => ((await navigator.locks.query()).held ?? []).length;
@@ -104,11 +104,12 @@ inEachBrowser("connections", ({ page: openPage, name: browser }) => {
       locks.push(await held());
       await disk.flush();
       locks.push(await held());
-      await disk.check();
+      const alive = await disk.check();
       await disk.close();
-      return { told, locks, requests, rest };
+      return { told, alive, locks, requests, rest };
     });
     assert.ok(apply(Buffer.alloc(size), plan).equals(await readFile(file)), "the backing file holds what was written");
+    assert.equal(alive, true);
     assert.deepEqual(locks, [0, 1, 0], "a lock is held while something is not flushed");
     assert.deepEqual([told, rest.inFlight, rest.reconnects], [["closed"], 0, 0]);
     assert.ok(requests > 480 && rest.latency.p50 > 0 && rest.bytesRead > MiB && rest.bytesWritten > MiB);
@@ -122,7 +123,7 @@ inEachBrowser("connections", ({ page: openPage, name: browser }) => {
     const page = await openPage(bridge.page);
     await page.evaluate(openDisk, { url: doomed.url("lab"), options: { tls, connections: 3 } });
     const before = await readFile(file);
-    const plan = Array.from({ length: lanes }, (_, lane) => stepsOf(lane, 150));
+    const plan = Array.from({ length: lanes }, (_, lane) => stepsOf(lane, 80));
     const working = page.evaluate(work, { plan });
     await until(page, () => /** @type {any} */ (globalThis).steps > 60);
     await doomed.kill();

@@ -208,8 +208,9 @@ test("listeners are taken away by their signal, and names that are none are refu
 test("check asks every connection", async () => {
   const { disk } = await heard(2);
   for (const w of FakeWorker.made) w.answers = { check: () => true };
-  await disk.check();
-  await disk.check({ timeout: 500 });
+  assert.equal(await disk.check(), true);
+  FakeWorker.made[1].answers.check = () => false;
+  assert.equal(await disk.check({ timeout: 500 }), false);
   assert.deepEqual(FakeWorker.made.map((w) => w.sent.filter((m) => m.method === "check").map((m) => m.args[0])), [[10_000, 500], [10_000, 500]]);
   for (const timeout of [0, -1, 0.5, "1", 2 ** 31]) await assert.rejects(disk.check(/** @type {any} */ ({ timeout })), { code: "INVALID_ARGUMENT" });
 });
