@@ -30,7 +30,8 @@ async function prepare() {
   const pki = await lab.pki("pki");
   const { target } = await lab.nbdkit(await lab.disk("disk.img"), pki);
   const folder = await project(join(lab.dir, "app"), await pack(lab.dir), files);
-  await tool("vite/bin/vite.js", "build", "--logLevel=warn", folder);
+  const { stdout, stderr } = await tool("vite/bin/vite.js", "build", "--logLevel=warn", folder);
+  assert.equal(stdout + stderr, "", "Vite has nothing to complain of");
   return { lab, pki, target, folder };
 }
 

@@ -6,10 +6,16 @@ import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOve
 
 const tls = { ca: "PEM", serverName: "nbd7.lab", pins: ["sha256/x"] };
 const signal = new AbortController().signal;
-const options: OpenOptions = { export: "vda", readOnly: false, tls, signal, wasm: new URL("nbd.wasm", "https://app.example"), worker: () => new Worker("/worker.js") };
+const options: OpenOptions = { export: "vda", readOnly: false, tls, signal, connections: 2, token: async () => "ticket", reconnect: { giveUpAfter: 30_000 }, wasm: new URL("nbd.wasm", "https://app.example"), worker: () => new Worker("/worker.js") };
 const disk: Disk = await open(new URL("wss://bridge.example/nbd/lab7"), options);
 const module: WebAssembly.Module = await WebAssembly.compile(new Uint8Array());
 await open("wss://bridge.example/nbd/lab7", { wasm: module, worker: "/worker.js", tls: { mode: "off" } });
+
+disk.on("reconnecting", ({ attempt, delay, cause }) => console.log(attempt + delay, cause.code), { signal });
+await disk.check({ timeout: 1000, signal });
+const plain: BlockDevice = disk;
+const read: number = disk.stats().bytesRead;
+console.log(plain.size, read);
 
 // Every layer takes a disk or a layer, and is a device.
 const devices: BlockDevice[] = [
@@ -45,6 +51,10 @@ await open("wss://bridge.example", { tls, wasmUrl: "/nbd.wasm" });
 await open("wss://bridge.example", { tls: { mode: "required" } });
 // @ts-expect-error: a Worker has to be made for each connection
 await open("wss://bridge.example", { tls, worker: new Worker("/worker.js") });
+// @ts-expect-error: true says nothing
+await open("wss://bridge.example", { tls, reconnect: true });
+// @ts-expect-error: an event that is none
+disk.on("lost", () => {});
 // @ts-expect-error: list opens no disk
 await list("wss://bridge.example", { tls, readOnly: false });
 // @ts-expect-error: reads have no such option
