@@ -6,9 +6,10 @@ import { open } from "/client/index.js";
 
 const WARM = 5; // rounds
 const SETTLE = 2000; // ms in which the browser ends its own start
+const PAUSE = 200; // ms in which a round's Worker goes
 
 const now = () => performance.timeOrigin + performance.now();
-const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLE));
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // The client's own Worker, but with marks.
 globalThis.Worker = class extends Worker {
@@ -27,14 +28,14 @@ async function round({ url, ...options }) {
   await disk.read(0, 512);
   marks.sector = now();
   await disk.close();
-  await settled(); // marks are told in a task of their own
+  await pause(PAUSE); // marks, too, are told in tasks of their own
   channel.close();
   return Object.fromEntries(Object.entries(marks).map(([name, at]) => [name, at - begin]));
 }
 
 async function main() {
   const request = await (await fetch("/start.json")).json();
-  await settled();
+  await pause(SETTLE);
   const Cold = await round(request), Warm = [];
   for (let i = 0; i < WARM; i++) Warm.push(await round(request));
   return { Cold, Warm };
