@@ -106,6 +106,16 @@ func (c *conn) push(m *message) bool {
 	return true
 }
 
+// onError ends what never opened. Of an open socket the close code tells more.
+func (c *conn) onError() {
+	c.mu.Lock()
+	opened := c.opened
+	c.mu.Unlock()
+	if !opened {
+		c.end(errNotOpened)
+	}
+}
+
 func (c *conn) onClose(code int, reason string) {
 	c.end(&CloseError{Code: code, Reason: reason, renewed: c.renewed})
 }
