@@ -13,7 +13,7 @@ GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 # The sources of the WASM program: tests change nothing in it.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
 
-.PHONY: help build demo test lint fmt fuzz bench bench-bridge size clean
+.PHONY: help build demo test lint fmt fuzz canary bench bench-bridge size dist clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,10 @@ fmt: ## Format the Go code
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@GO=$(GO) bash test/fuzz.sh $(FUZZTIME)
 
+canary: build web/node_modules/.package-lock.json ## Run the newest V86 of npm on our disks
+	@bash test/setup.sh
+	@bash test/canary.sh
+
 bench: build ## Measure disk.read in Chromium against a raw WebSocket
 	$(GO) run ./bench
 
@@ -53,8 +57,11 @@ bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain
 size: $(WASM) ## Print the size of the WASM program and hold it to its budget
 	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)
 
+dist: $(WASM) web/client/wasm_exec.js web/node_modules/.package-lock.json ## Make the npm package in web/dist
+	node web/dist.js $(shell $(GO) env GOROOT)/LICENSE
+
 clean: ## Remove what was built
-	rm -rf bin $(WASM) $(WASM).gz $(WASM).zst web/client/wasm_exec.js web/test/artifacts
+	rm -rf bin web/dist $(WASM) $(WASM).gz $(WASM).zst web/client/wasm_exec.js web/test/artifacts
 
 # Both come from one toolchain: a wasm_exec.js of another Go does not fit.
 $(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)

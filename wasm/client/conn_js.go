@@ -106,18 +106,19 @@ func (c *conn) push(m *message) bool {
 	return true
 }
 
-// onError ends what never opened. Of an open socket the close code tells more.
+func (c *conn) onClose(code int, reason string) {
+	c.end(&CloseError{Code: code, Reason: reason, renewed: c.renewed})
+}
+
+// onError is the end of a socket that never opened: Chromium under a policy
+// that forbids it, and Node 22 in every case, tell no close then.
 func (c *conn) onError() {
 	c.mu.Lock()
 	opened := c.opened
 	c.mu.Unlock()
 	if !opened {
-		c.end(errNotOpened)
+		c.end(&CloseError{Code: closeBroken})
 	}
-}
-
-func (c *conn) onClose(code int, reason string) {
-	c.end(&CloseError{Code: code, Reason: reason, renewed: c.renewed})
 }
 
 // fail ends a connection whose other side broke the rules. What is queued is

@@ -180,10 +180,10 @@ func TestDialFailures(t *testing.T) {
 			t.Errorf("dial = %v", err)
 		}
 	})
-	t.Run("refused, and no end is told", func(t *testing.T) { // as by Node
+	t.Run("refused with an error alone", func(t *testing.T) {
 		last := fakeWebSocket(t)
 		time.AfterFunc(10*time.Millisecond, func() { last().Call("emit", "error") })
-		if _, err := dial(t.Context(), "ws://bridge/", tickets{}); !errors.As(err, &failed) {
+		if _, err := dial(t.Context(), "ws://bridge/", tickets{}); !errors.Is(err, errNotOpened) {
 			t.Errorf("dial = %v", err)
 		}
 	})
@@ -223,16 +223,6 @@ func TestDialOffersTicket(t *testing.T) {
 	defer c.Close()
 	if got := last().Get("protocols").Call("join", " ").String(); got != "nbd bearer.a.b.c" {
 		t.Errorf("subprotocols %q", got)
-	}
-}
-
-// An error of an open socket leaves the cause to the close code.
-func TestErrorBeforeClose(t *testing.T) {
-	c, ws := openFake(t)
-	ws.Call("emit", "error")
-	ws.Call("end", closeDraining)
-	if _, err := c.Read(make([]byte, 1)); codeOf(err) != CodeDraining {
-		t.Errorf("Read = %v", err)
 	}
 }
 

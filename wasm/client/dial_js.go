@@ -68,7 +68,7 @@ func dial(ctx context.Context, url string, by tickets) (*conn, error) {
 func newConn(ws socket, url string, renewed bool) *conn {
 	c := &conn{ws: ws, url: url, renewed: renewed, scratch: uint8Array.New(sendChunk)}
 	c.changed = sync.NewCond(&c.mu)
-	c.remove = []func(){ws.onOpen(c.onOpen), ws.onMessage(c.onMessage), ws.onError(c.onError), ws.onClose(c.onClose)}
+	c.remove = []func(){ws.onOpen(c.onOpen), ws.onMessage(c.onMessage), ws.onClose(c.onClose), ws.onError(c.onError)}
 	c.removed = sync.OnceFunc(func() {
 		for _, remove := range c.remove {
 			remove()

@@ -42,13 +42,12 @@ func (s socket) onMessage(fn func(data js.Value)) (remove func()) {
 	return listen(s.v, "message", func(e js.Value) { fn(e.Get("data")) })
 }
 
-// onError tells a failure. Browsers tell the end after it; Node does not always
-// do so of a socket that never opened.
-func (s socket) onError(fn func()) (remove func()) {
-	return listen(s.v, "error", func(js.Value) { fn() })
-}
-
 // onClose tells the end, also of a socket that never opened.
 func (s socket) onClose(fn func(code int, reason string)) (remove func()) {
 	return listen(s.v, "close", func(e js.Value) { fn(e.Get("code").Int(), e.Get("reason").String()) })
+}
+
+// onError tells that something went wrong; why, browsers hide.
+func (s socket) onError(fn func()) (remove func()) {
+	return listen(s.v, "error", func(js.Value) { fn() })
 }

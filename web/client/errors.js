@@ -16,7 +16,6 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "DISCONNECTED", // the connection ended by itself
   "UNKNOWN_OUTCOME", // the connection ended before the answer to a write: it may have happened
   "UNFLUSHED", // writes that had been acknowledged were lost; details.offset and details.length have the range
-  "IDENTITY", // connected again, but to another server, or the export has changed
   "TIMEOUT", // the NBD server did not answer during the negotiation, or to a request
   "TLS_NOT_OFFERED", // TLS is required and the server refused it
   "TLS_DOWNGRADE", // TLS is required and something else kept it away
@@ -44,6 +43,8 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "ESHUTDOWN",
   "WASM_LOAD", // the client's own files could not be loaded
   "WORKER", // the client's worker died
+  "IDENTITY", // the server, the export or the device is another one than before, or than a store was made for
+  "IN_USE", // the store is open in another tab or Worker
   "INTERNAL", // a bug in the client
 ]));
 
@@ -64,13 +65,13 @@ export const stages = Object.freeze(/** @type {const} */ ([
 /** What may go well the next time, with nothing changed. @type {ReadonlySet<NbdErrorCode>} */
 const transient = new Set(/** @type {const} */ ([
   "BRIDGE_UNREACHABLE", "IDLE", "LIMIT", "SESSION_EXPIRED", "TARGET_UNREACHABLE", "DRAINING", "DISCONNECTED",
-  "UNKNOWN_OUTCOME", "TIMEOUT", "ENOMEM", "ESHUTDOWN", "WORKER",
+  "UNKNOWN_OUTCOME", "TIMEOUT", "ENOMEM", "ESHUTDOWN", "WORKER", "IN_USE",
 ]));
 
 /** Stages of codes that do not come from the NBD server. @type {Partial<Record<NbdErrorCode, NbdStage>>} */
 const stageOf = {
   READ_ONLY: "call", OUT_OF_RANGE: "call", INVALID_ARGUMENT: "call", CLOSED: "call",
-  WASM_LOAD: "client", WORKER: "client", INTERNAL: "client",
+  WASM_LOAD: "client", WORKER: "client", IDENTITY: "client", IN_USE: "client", INTERNAL: "client",
 };
 
 /**

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parentPort, workerData } from "node:worker_threads";
 import { NbdError } from "../../client/errors.js";
 import { Overlay, memoryStore, record, region, withCache, withOverlay } from "../../client/layers/index.js";
+import { FakeCaches } from "./fake-caches.js";
 import { MemoryDisk } from "./memory-disk.js";
 import { Model } from "./model.js";
 import { Random } from "./random.js";
@@ -32,6 +33,13 @@ function overlay(device) {
 
 /** Small, so that lines are dropped all the time. @param {BlockDevice} device */
 const cache = (device) => withCache(device, { size: 16 << 10, lineSize: 1024, readAhead: 4096 });
+/** Its storage gets full, and seldom fails for good. @param {BlockDevice} device */
+function persistent(device) {
+  const caches = new FakeCaches(random);
+  caches.disk.limit = 8192 + random.below(32 << 10);
+  caches.disk.before = () => { if (random.chance(0.02)) throw new NbdError("EIO", "cleared"); };
+  return caches.cached(device, { size: 24 << 10 });
+}
 /** @param {BlockDevice} device */
 const part = (device) => region(device, { offset: 777, length: device.size - 1500 });
 
@@ -39,7 +47,7 @@ const part = (device) => region(device, { offset: 777, length: device.size - 150
  * Where nothing but the device below orders changes, one that was aborted may
  * happen after later ones: with unordered, changes are not aborted. What is
  * below ends like the model, or, under a second overlay, as it was.
- * @typedef {{build: (device: BlockDevice) => BlockDevice, unordered?: boolean, spared?: boolean}} Stack
+ * @typedef {{build: (device: BlockDevice) => BlockDevice | Promise<BlockDevice>, unordered?: boolean, spared?: boolean}} Stack
  */
 
 /** @type {Record<string, Stack>} */
@@ -49,6 +57,8 @@ const stacks = {
   "cache": { build: cache },
   "cache of one line": { build: (device) => withCache(device, { size: 512, lineSize: 512 }) },
   "cache of large lines": { build: (device) => withCache(device, { size: 64 << 10, lineSize: 16 << 10 }) },
+  "persistent cache": { build: persistent },
+  "cache over persistent cache over region": { build: async (device) => cache(await persistent(part(device))) },
   "overlay": { build: overlay },
   "overlay over cache": { build: (device) => overlay(cache(device)) },
   "cache over overlay over region": { build: (device) => cache(overlay(part(device))), spared: true },
@@ -65,15 +75,27 @@ class Run {
    * @param {Stack} stack
    * @param {{reads: number, changes: number, failed: number, aborted: number}} counts
    */
-  constructor(random, { build, unordered = false, spared = false }, counts) {
+  static async of(random, stack, counts) {
+    const disk = new MemoryDisk(size);
+    return new Run(random, stack, counts, disk, await stack.build(disk.device));
+  }
+
+  /**
+   * @param {Random} random
+   * @param {Stack} stack
+   * @param {{reads: number, changes: number, failed: number, aborted: number}} counts
+   * @param {MemoryDisk} disk
+   * @param {BlockDevice} device
+   */
+  constructor(random, { unordered = false, spared = false }, counts, disk, device) {
     this.random = random;
     this.abortChanges = !unordered;
     this.spared = spared;
-    this.disk = new MemoryDisk(size);
+    this.disk = disk;
     this.faulty = false;
     this.gates = 0;
     this.disk.gate = gate = () => this.#gate();
-    this.device = build(this.disk.device);
+    this.device = device;
     const skipped = (size - this.device.size) / 1500 * 777;
     /** What of the disk the stack shows. */
     this.shown = this.disk.bytes.subarray(skipped, skipped + this.device.size);
@@ -237,5 +259,5 @@ class Run {
 const { name, seed, operations } = workerData;
 const random = new Random(seed);
 const counts = { reads: 0, changes: 0, failed: 0, aborted: 0 };
-for (let left = operations; left > 0; left -= life) await new Run(random, stacks[name], counts).all(Math.min(left, life));
+for (let left = operations; left > 0; left -= life) await (await Run.of(random, stacks[name], counts)).all(Math.min(left, life));
 parentPort?.postMessage(counts);
