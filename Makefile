@@ -13,7 +13,7 @@ GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 # The sources of the WASM program: tests change nothing in it.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
 
-.PHONY: help build demo test lint fmt fuzz bench bench-bridge size dist clean
+.PHONY: help build demo test lint fmt fuzz canary bench bench-bridge size dist clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,10 @@ fmt: ## Format the Go code
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@GO=$(GO) bash test/fuzz.sh $(FUZZTIME)
+
+canary: build web/node_modules/.package-lock.json ## Run the newest V86 of npm on our disks
+	@bash test/setup.sh
+	@bash test/canary.sh
 
 bench: build ## Measure disk.read in Chromium against a raw WebSocket
 	$(GO) run ./bench

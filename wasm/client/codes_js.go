@@ -51,6 +51,7 @@ const (
 
 	CodeWASMLoad Code = "WASM_LOAD" // told by web/client only
 	CodeWorker   Code = "WORKER"    // told by web/client only
+	CodeIdentity Code = "IDENTITY"  // told by web/client only
 	CodeInUse    Code = "IN_USE"    // told by web/client only
 	CodeInternal Code = "INTERNAL"
 )

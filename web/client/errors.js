@@ -44,6 +44,7 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "ESHUTDOWN",
   "WASM_LOAD", // the client's own files could not be loaded
   "WORKER", // the client's worker died
+  "IDENTITY", // the device is another one than before, or than a store was made for
   "IN_USE", // the store is open in another tab or Worker
   "INTERNAL", // a bug in the client
 ]));
@@ -71,7 +72,7 @@ const transient = new Set(/** @type {const} */ ([
 /** Stages of codes that do not come from the NBD server. @type {Partial<Record<NbdErrorCode, NbdStage>>} */
 const stageOf = {
   READ_ONLY: "call", OUT_OF_RANGE: "call", INVALID_ARGUMENT: "call", CLOSED: "call",
-  WASM_LOAD: "client", WORKER: "client", IN_USE: "client", INTERNAL: "client",
+  WASM_LOAD: "client", WORKER: "client", IDENTITY: "client", IN_USE: "client", INTERNAL: "client",
 };
 
 /**

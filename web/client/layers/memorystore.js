@@ -1,11 +1,9 @@
 import { NbdError, invalid } from "../errors.js";
 import { byteCount, check } from "../options.js";
-import { BlockMap } from "./blockmap.js";
+import { RunMap, nowhere } from "./runmap.js";
 
 /** @typedef {import("../device.js").Bytes} Bytes */
 /** @typedef {import("./overlay.js").OverlayStore} OverlayStore */
-
-const data = 1, zeros = 2; // values of the map; 0: not held
 
 const anything = () => true; // byteCount checks it
 
@@ -27,7 +25,7 @@ export function memoryStore(options = {}) {
 /** @implements {OverlayStore} */
 class MemoryStore {
   /** Of those that are data. @type {Map<number, Uint8Array<ArrayBuffer>>} */ #blocks = new Map();
-  #map = new BlockMap();
+  /** Data lies in the slot of its own number. */ #map = new RunMap();
   #limit;
 
   /** @param {number} blockSize @param {number} limit */
@@ -44,10 +42,10 @@ class MemoryStore {
    */
   extents(offset, length) {
     const [first, end] = this.#range(offset, length);
-    return this.#map.runs(first, end).map((run) => ({
+    return this.#map.within(first, end).map((run) => ({
       offset: run.first * this.blockSize,
       length: (run.end - run.first) * this.blockSize,
-      type: run.value === data ? "data" : "zero",
+      type: run.slot === nowhere ? "zero" : "data",
     }));
   }
 
@@ -71,13 +69,13 @@ class MemoryStore {
       const start = i * this.blockSize - offset;
       this.#blocks.set(i, bytes.slice(start, start + this.blockSize));
     }
-    this.#map.set(first, end, data);
+    this.#map.set(first, end, first);
   }
 
   /** @param {number} first @param {number} end */
   #reserve(first, end) {
     let held = 0;
-    for (const run of this.#map.runs(first, end)) if (run.value === data) held += run.end - run.first;
+    for (const run of this.#map.within(first, end)) if (run.slot !== nowhere) held += run.end - run.first;
     const wanted = (this.#blocks.size + end - first - held) * this.blockSize;
     if (wanted > this.#limit) throw new NbdError("ENOSPC", `The overlay is full: it may hold ${this.#limit} bytes in memory. Commit or reset it, or give its store a higher limit.`);
   }
@@ -85,17 +83,29 @@ class MemoryStore {
   /** @param {number} offset @param {number} length */
   async zero(offset, length) {
     const [first, end] = this.#range(offset, length);
-    for (const run of this.#map.runs(first, end)) {
-      for (let i = run.first; run.value === data && i < run.end; i++) this.#blocks.delete(i);
+    for (const run of this.#map.set(first, end, nowhere)) {
+      for (let i = run.first; run.slot !== nowhere && i < run.end; i++) this.#blocks.delete(i);
     }
-    this.#map.set(first, end, zeros);
   }
 
   async flush() {}
 
-  async clear() {
-    this.#blocks.clear();
-    this.#map.clear();
+  clear() {
+    return this.replace(async () => {});
+  }
+
+  /** @param {() => Promise<void>} task */
+  async replace(task) {
+    const [blocks, map] = [this.#blocks, this.#map];
+    this.#blocks = new Map();
+    this.#map = new RunMap();
+    try {
+      await task();
+    } catch (error) {
+      this.#blocks = blocks;
+      this.#map = map;
+      throw error;
+    }
   }
 
   async close() {}

@@ -4,13 +4,13 @@ import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { extname, join, normalize } from "node:path";
 
-const types = /** @type {Record<string, string>} */ ({ ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" });
+const types = /** @type {Record<string, string>} */ ({ ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css", ".mjs": "text/javascript" });
 
 /** An answer that is no file. @typedef {{type?: string, body: string | Uint8Array}} Page */
 
 /**
  * Serves a folder, and pages beside it.
- * @param {string} folder
+ * @param {string | Record<string, string>} folder or several, by the first part of the path
  * @param {{pages?: Record<string, Page>, headers?: http.OutgoingHttpHeaders}} [more]
  */
 export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
@@ -19,7 +19,7 @@ export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
     const path = normalize(new URL(request.url ?? "", "http://x").pathname);
     asked.push(path);
     const page = pages[path];
-    const body = page ? page.body : await readFile(join(folder, path.endsWith("/") ? `${path}index.html` : path)).catch(() => undefined);
+    const body = page ? page.body : await readFile(fileOf(folder, path.endsWith("/") ? `${path}index.html` : path)).catch(() => undefined);
     if (body === undefined) return response.writeHead(404).end();
     const type = page ? page.type ?? "text/html" : types[extname(path) || ".html"] ?? "application/octet-stream";
     response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store", ...headers }).end(body);
@@ -36,4 +36,11 @@ export async function serveFolder(folder, { pages = {}, headers = {} } = {}) {
       await closed;
     },
   };
+}
+
+/** @param {string | Record<string, string>} folder @param {string} path */
+function fileOf(folder, path) {
+  if (typeof folder === "string") return join(folder, path);
+  const [, first, ...rest] = path.split("/");
+  return Object.hasOwn(folder, first) ? join(folder[first], ...rest) : "";
 }

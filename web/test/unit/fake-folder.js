@@ -80,7 +80,7 @@ export class FakeDisk {
   /** @type {Map<string, FakeContent>} */ files = new Map();
   /** Files that were removed, and may be back after a crash. @type {Map<string, FakeContent>} */ removed = new Map();
   /** Bytes that all files may have together. */ limit = Infinity;
-  /** Called before each operation, it may throw; what a write had done then is anyone's guess. @type {(method: string, name: string) => void} */ before = () => {};
+  /** Called before each operation, it may wait and throw. @type {(method: string, name: string) => unknown} */ before = async () => {};
   /** Ended with the last life. */ #life = { over: false };
   #calls = 0;
 
@@ -113,11 +113,11 @@ export class FakeDisk {
     let closed = false;
     /** @template T @param {string} method @param {string} name @param {() => T} task @returns {Promise<T>} */
     const run = (method, name, task) => {
-      const done = last.then(() => {
+      const done = last.then(async () => {
         if (life.over) return /** @type {Promise<never>} */ (new Promise(() => {})); // nobody is there to hear
         if (closed) throw new NbdError("CLOSED", "The folder was closed.");
         this.#calls++;
-        this.before(method, name);
+        await this.before(method, name);
         if (life.over) return /** @type {Promise<never>} */ (new Promise(() => {}));
         return task();
       });

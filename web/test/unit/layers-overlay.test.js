@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NbdError } from "../../client/errors.js";
 import { memoryStore, withOverlay } from "../../client/layers/index.js";
-import { BlockMap } from "../../client/layers/blockmap.js";
 import { MemoryDisk, held, settled } from "./memory-disk.js";
 
 const bytes = (/** @type {number[]} */ ...values) => Uint8Array.from(values);
@@ -263,23 +262,4 @@ test("close waits for a commit", async () => {
   waiting[0].go();
   await committing;
   await closing;
-});
-
-test("a BlockMap takes memory for what is mixed only", () => {
-  const map = new BlockMap();
-  const far = 2 ** 28; // 1 TiB of blocks of 4 KiB
-  map.set(0, far, 2);
-  map.set(0, far, 0);
-  assert.deepEqual(map.runs(0, far), []);
-  map.set(4000, 5000, 1);
-  map.set(4096, 8192, 2);
-  map.set(far - 10, far, 1);
-  map.set(8192, 8193, 2);
-  const all = [{ first: 4000, end: 4096, value: 1 }, { first: 4096, end: 8193, value: 2 }, { first: far - 10, end: far, value: 1 }];
-  assert.deepEqual(map.runs(0, far), all);
-  assert.deepEqual(map.runs(4050, 4100), [{ first: 4050, end: 4096, value: 1 }, { first: 4096, end: 4100, value: 2 }]);
-  map.set(4100, 4101, 0);
-  assert.deepEqual(map.runs(4096, 4103), [{ first: 4096, end: 4100, value: 2 }, { first: 4101, end: 4103, value: 2 }]);
-  map.clear();
-  assert.deepEqual(map.runs(0, far), []);
 });
