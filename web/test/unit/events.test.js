@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { beforeEach, mock, test } from "node:test";
 import { open } from "../../client/index.js";
 import { FakeWorker, bytes, facts, install, settled } from "./fake-worker.js";
@@ -168,6 +169,17 @@ test("the end is told once, and is the last event", async () => {
   tell(0, "lost", { cause });
   tell(0, "retrying", { attempt: 1, delay: 1, cause });
   assert.deepEqual(told, [["closed", { error }]]);
+});
+
+test("a disk that has ended leaves nothing at the signals of its listeners", async () => {
+  const { disk } = await heard();
+  const { signal } = new AbortController();
+  disk.on("stats", () => {}, { signal });
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  worker().fail(worker().last("wait").id, cause);
+  await disk.closed;
+  await settled();
+  assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
 test("a listener that throws does no harm, and is reported", async () => {
