@@ -7,7 +7,7 @@ const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
 const operations = Number(process.env.OPERATIONS ?? 100_000);
 const stacks = [
   "region", "record", "cache", "cache of one line", "cache of large lines", "overlay", "overlay over cache",
-  "cache over overlay over region", "region over cache over overlay", "overlay over overlay",
+  "cache over overlay over region", "region over cache over overlay", "overlay over overlay", "overlay in files", "cache over overlay in files over cache",
   "cache over record over overlay over cache over region",
 ];
 

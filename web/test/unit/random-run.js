@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { parentPort, workerData } from "node:worker_threads";
 import { NbdError } from "../../client/errors.js";
 import { Overlay, memoryStore, record, region, withCache, withOverlay } from "../../client/layers/index.js";
+import { openLogStore } from "../../client/layers/logstore.js";
+import { FakeDisk } from "./fake-folder.js";
 import { MemoryDisk } from "./memory-disk.js";
 import { Model } from "./model.js";
 import { Random } from "./random.js";
@@ -30,6 +32,18 @@ function overlay(device) {
   }));
 }
 
+/**
+ * An overlay in files. Those of the index do not fail: it is tested by itself.
+ * @param {BlockDevice} device
+ */
+async function files(device) {
+  const disk = new FakeDisk(new Random(device.size));
+  const facts = { size: device.size, blockSize: 512, identity: undefined };
+  const store = await openLogStore(disk.folder(), { what: "the store", facts, compactAt: 10_000, flushAfter: Infinity });
+  disk.before = async (_, name) => { if (name === "data") await gate(); };
+  return withOverlay(device, store);
+}
+
 /** Small, so that lines are dropped all the time. @param {BlockDevice} device */
 const cache = (device) => withCache(device, { size: 16 << 10, lineSize: 1024, readAhead: 4096 });
 /** @param {BlockDevice} device */
@@ -39,7 +53,7 @@ const part = (device) => region(device, { offset: 777, length: device.size - 150
  * Where nothing but the device below orders changes, one that was aborted may
  * happen after later ones: with unordered, changes are not aborted. What is
  * below ends like the model, or, under a second overlay, as it was.
- * @typedef {{build: (device: BlockDevice) => BlockDevice, unordered?: boolean, spared?: boolean}} Stack
+ * @typedef {{build: (device: BlockDevice) => BlockDevice | Promise<BlockDevice>, unordered?: boolean, spared?: boolean}} Stack
  */
 
 /** @type {Record<string, Stack>} */
@@ -53,6 +67,8 @@ const stacks = {
   "overlay over cache": { build: (device) => overlay(cache(device)) },
   "cache over overlay over region": { build: (device) => cache(overlay(part(device))), spared: true },
   "region over cache over overlay": { build: (device) => part(cache(overlay(device))), spared: true },
+  "overlay in files": { build: files },
+  "cache over overlay in files over cache": { build: async (device) => cache(await files(cache(device))), spared: true },
   "overlay over overlay": { build: (device) => overlay(overlay(device)), spared: true },
   "cache over record over overlay over cache over region": { build: (device) => cache(record(overlay(cache(part(device))))), spared: true },
 };
@@ -65,15 +81,27 @@ class Run {
    * @param {Stack} stack
    * @param {{reads: number, changes: number, failed: number, aborted: number}} counts
    */
-  constructor(random, { build, unordered = false, spared = false }, counts) {
+  static async create(random, stack, counts) {
+    const disk = new MemoryDisk(size);
+    return new Run(random, disk, await stack.build(disk.device), stack, counts);
+  }
+
+  /**
+   * @param {Random} random
+   * @param {MemoryDisk} disk
+   * @param {BlockDevice} device over the disk
+   * @param {Stack} stack
+   * @param {{reads: number, changes: number, failed: number, aborted: number}} counts
+   */
+  constructor(random, disk, device, { unordered = false, spared = false }, counts) {
     this.random = random;
     this.abortChanges = !unordered;
     this.spared = spared;
-    this.disk = new MemoryDisk(size);
+    this.disk = disk;
     this.faulty = false;
     this.gates = 0;
     this.disk.gate = gate = () => this.#gate();
-    this.device = build(this.disk.device);
+    this.device = device;
     const skipped = (size - this.device.size) / 1500 * 777;
     /** What of the disk the stack shows. */
     this.shown = this.disk.bytes.subarray(skipped, skipped + this.device.size);
@@ -237,5 +265,5 @@ class Run {
 const { name, seed, operations } = workerData;
 const random = new Random(seed);
 const counts = { reads: 0, changes: 0, failed: 0, aborted: 0 };
-for (let left = operations; left > 0; left -= life) await new Run(random, stacks[name], counts).all(Math.min(left, life));
+for (let left = operations; left > 0; left -= life) await (await Run.create(random, stacks[name], counts)).all(Math.min(left, life));
 parentPort?.postMessage(counts);
