@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,7 @@ type Disk struct {
 
 	raw, conn net.Conn
 	r         *bufio.Reader
+	heard     atomic.Int64 // counts what came from the server
 
 	budget *budget    // bytes in flight
 	writes *rangeLock // ranges with a write under way

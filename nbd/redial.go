@@ -19,7 +19,8 @@ const (
 // RedialConfig says how a LastingDisk is opened, and for how long it holds on.
 type RedialConfig struct {
 	// Config is that of each connection. With RequestTimeout 0, a server that
-	// is there and answers nothing is waited for without end.
+	// is there and answers nothing is waited for without end, unless Check
+	// finds it out.
 	Config
 
 	// Events hears of the connection: each call returns before the next one
@@ -35,7 +36,8 @@ type RedialConfig struct {
 
 	// GiveUpAfter is how long an outage may last before the disk ends; 0 means
 	// DefaultGiveUpAfter. Connections that are lost before they have answered
-	// a single request count as part of the outage.
+	// a single request count as part of the outage; time in which the program
+	// did not run, such as that of a frozen page, mostly does not.
 	GiveUpAfter time.Duration
 }
 
@@ -64,6 +66,8 @@ type Event struct {
 	Attempt int           // with EventRetrying: 1 is the first of an outage
 	Delay   time.Duration // with EventRetrying
 	Cause   error         // nil with EventConnected
+
+	TLS *tls.ConnectionState // with EventConnected; nil without TLS
 }
 
 // ErrUnflushed is a Flush, a write with FlagFUA or a Close that can't promise
@@ -121,6 +125,7 @@ type LastingDisk struct {
 	keeps  bool       // a journal is kept
 	writes *rangeLock // ranges with a change under way
 	admit  chan struct{}
+	hurry  chan struct{} // ends the time before the next attempt
 
 	mu      sync.Mutex
 	link    *link // nil during an outage
@@ -140,11 +145,14 @@ type LastingDisk struct {
 //
 // The disk ends, and does not dial again, when TLS fails for reasons of trust,
 // when the server refuses the export or breaks the negotiation, when it is not
-// the one it was (an *IdentityError), and after RedialConfig.GiveUpAfter.
+// the one it was (an *IdentityError), after RedialConfig.GiveUpAfter, and when
+// dial says so: an error of dial, or one that ended a connection of its, is the
+// last one if it has a method Final() bool that returns true.
 func Redial(ctx context.Context, dial func(context.Context) (net.Conn, error), cfg *RedialConfig, export string) (*LastingDisk, error) {
 	r := &LastingDisk{
 		cfg: *cfg, dial: dial, export: export,
-		writes: newRangeLock(), admit: make(chan struct{}, 1), moved: make(chan struct{}),
+		writes: newRangeLock(), admit: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+		moved:   make(chan struct{}),
 		journal: journal{limit: cfg.maxUnflushed()},
 	}
 	d, err := r.open(ctx)

@@ -70,10 +70,16 @@ func isFinal(err error) bool {
 		identity *IdentityError
 	)
 	switch {
-	case errors.Is(err, ErrDowngrade), errors.Is(err, ErrNoTrust):
+	case errors.Is(err, ErrDowngrade), errors.Is(err, ErrNoTrust), isLastWord(err):
 		return true
 	case errors.As(err, &refused):
 		return refused.Reply != RepErrShutdown
 	}
 	return errors.As(err, &broken) || errors.As(err, &verify) || errors.As(err, &pin) || errors.As(err, &identity)
+}
+
+// isLastWord tells an error of the caller's connections that calls itself final.
+func isLastWord(err error) bool {
+	var word interface{ Final() bool }
+	return errors.As(err, &word) && word.Final()
 }

@@ -18,6 +18,9 @@ const (
 	redialMax  = 10 * time.Second
 	// replaysInFlight is how many kept writes are sent again at once.
 	replaysInFlight = 64
+	// openingSteps is how many steps of a connection's opening, at most, are
+	// taken to have lasted for all of their time: what is more was not run.
+	openingSteps = 3
 )
 
 // A link is one connection of a LastingDisk.
@@ -76,16 +79,24 @@ func (l *link) lost() error {
 type outage struct {
 	since    time.Time
 	attempts int
+	doubled  int // how many times the bound of the delays has
 }
 
 // delay draws the time before the next attempt.
 func (o *outage) delay() time.Duration {
 	bound := redialMax
-	if o.attempts < 10 {
-		bound = min(redialBase<<o.attempts, redialMax)
+	if o.doubled < 10 {
+		bound = min(redialBase<<o.doubled, redialMax)
 	}
 	o.attempts++
+	o.doubled++
 	return rand.N(bound)
+}
+
+// ran leaves out of the outage what a step took beyond its limit: the program
+// did not run then, and nothing was tried.
+func (o *outage) ran(begun time.Time, limit time.Duration) {
+	o.since = o.since.Add(max(time.Since(begun)-limit, 0))
 }
 
 // keep is the one goroutine that makes connections, until the disk ends.
@@ -113,6 +124,9 @@ func (r *LastingDisk) keep(ctx context.Context, l *link) {
 
 // reconnect tries until there is a connection, or there can't be one.
 func (r *LastingDisk) reconnect(ctx context.Context, o *outage, cause error) (*link, error) {
+	if isLastWord(cause) {
+		return nil, cause
+	}
 	for ctx.Err() == nil {
 		left := r.cfg.giveUpAfter() - time.Since(o.since)
 		if left <= 0 {
@@ -120,39 +134,46 @@ func (r *LastingDisk) reconnect(ctx context.Context, o *outage, cause error) (*l
 		}
 		delay := min(o.delay(), left)
 		r.tell(Event{Kind: EventRetrying, Attempt: o.attempts, Delay: delay, Cause: cause})
-		if !sleep(ctx, delay) {
+		if !r.pause(ctx, o, delay) {
 			break
 		}
 		var l *link
 		var again bool
-		if l, again, cause = r.attempt(ctx, left-delay); l != nil || !again {
+		if l, again, cause = r.attempt(ctx, o, left-delay); l != nil || !again {
 			return l, cause
 		}
 	}
 	return nil, context.Cause(ctx)
 }
 
-// sleep waits, and tells whether it was for the whole time.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
+// pause waits before an attempt, unless it is hurried: then the delays begin
+// anew too. It tells whether there is to be an attempt.
+func (r *LastingDisk) pause(ctx context.Context, o *outage, delay time.Duration) bool {
+	begun := time.Now()
+	t := time.NewTimer(delay)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
+		o.ran(begun, delay)
+	case <-r.hurry:
+		o.doubled = 0
 	case <-ctx.Done():
 		return false
 	}
+	return true
 }
 
 // attempt makes one connection, verifies it, sends the kept writes again, and
 // only then publishes it. Nothing of it may stall for longer than is left of
 // the outage's time.
-func (r *LastingDisk) attempt(ctx context.Context, left time.Duration) (l *link, again bool, err error) {
+func (r *LastingDisk) attempt(ctx context.Context, o *outage, left time.Duration) (l *link, again bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(max(left, redialBase), func() { cancel(ErrHandshakeTimeout) })
 	defer stalled.Stop()
+	begun := time.Now()
 	d, err := r.open(ctx)
+	o.ran(begun, openingSteps*r.cfg.handshakeTimeout())
 	if err != nil {
 		return nil, !isFinal(err), err
 	}
@@ -251,7 +272,7 @@ func (r *LastingDisk) publish(l *link) bool {
 	r.link, r.tls = l, l.disk.tls
 	r.moveLocked()
 	r.mu.Unlock()
-	r.tell(Event{Kind: EventConnected})
+	r.tell(Event{Kind: EventConnected, TLS: l.disk.tls})
 	return true
 }
 

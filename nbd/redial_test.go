@@ -32,6 +32,7 @@ type anyDisk interface {
 	Cache(ctx context.Context, off, length int64) error
 	BlockStatus(ctx context.Context, off, length int64, f nbd.Flags, contexts ...string) (map[string][]nbd.Extent, error)
 	At(context.Context) nbd.ReaderWriterAt
+	Check(ctx context.Context, within time.Duration) error
 	Wait() error
 	Close() error
 }

@@ -44,6 +44,7 @@ func (d *Disk) take(n int) ([]byte, error) {
 		return nil, err
 	}
 	_, _ = d.r.Discard(n)
+	d.heard.Add(1)
 	return b, nil
 }
 

@@ -33,12 +33,20 @@ go_js() {
   GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./wasm/client | go run ./test/report -tally "$tally"
 }
 
-# node_tests FOLDER [FLAG...]
+# node_tests FOLDER [FLAG...], by the program $node
+node=node
 node_tests() {
   local folder=$1
   shift
-  (cd web && node --test "$@" --test-reporter=spec --test-reporter-destination=stdout \
+  (cd web && "$node" --test "$@" --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./test/tally.js --test-reporter-destination="$tally" test/"$folder"/*.test.js)
+}
+
+# The client wants Node 22. Where the machine's is older, npm brought one.
+node22_tests() {
+  local node=node
+  node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)' || node=node_modules/.bin/node
+  node_tests node22 --test-concurrency=1
 }
 
 count() { cat "$tallies"/* | grep -c "^$1"; }
@@ -48,6 +56,7 @@ suite "Go, native, with the race detector" go_native
 suite "The example of embedding" go_example
 suite "Go, WebAssembly in Node" go_js
 suite "JavaScript in Node" node_tests unit
+suite "The client in Node 22" node22_tests
 # One browser at a time: two cores do not carry more.
 suite "Chromium and Firefox" node_tests browser --test-concurrency=1
 

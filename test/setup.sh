@@ -13,6 +13,12 @@ wanted=(
   chromium:chromium firefox-esr:firefox-esr
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
+  grub-mkimage:grub-common
+)
+# What has no program: a file, and the package with it.
+wanted_files=(
+  /usr/include/stdlib.h:libc6-dev
+  /usr/lib/grub/i386-pc/boot.img:grub-pc-bin /usr/share/seabios/bios.bin:seabios
 )
 measured=(websockify:websockify) # by `make bench-bridge` alone
 PATH=$PATH:/usr/sbin:/sbin
@@ -23,7 +29,9 @@ install_packages() {
     [[ $only == *" ${item%%:*} "* ]] || continue
     command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
   done
-  [ $# != 0 ] || [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+  for item in "${wanted_files[@]}"; do
+    [ $# != 0 ] || [ -e "${item%%:*}" ] || missing+=("${item##*:}")
+  done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "Some tests can't run. For all of them, as root: apt-get install --no-install-recommends ${missing[*]}" >&2

@@ -46,7 +46,7 @@ func (s *session) ask(ctx context.Context, v js.Value, where func(*options) stri
 		return nil, err
 	}
 	s.where = where(o)
-	client, err := s.connect(ctx, o)
+	client, err := s.connect(ctx, o, tickets{fixed: o.token})
 	if err != nil {
 		return nil, s.in("asking about", err)
 	}

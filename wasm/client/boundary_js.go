@@ -104,12 +104,39 @@ func awaited(fn func() js.Value) (value js.Value, err error) {
 	defer catch(&err)
 	settled := make(chan struct{}, 1)
 	yes := newCallback(func(args []js.Value) any { value = args[0]; settled <- struct{}{}; return nil })
-	no := newCallback(func(args []js.Value) any { err = js.Error{Value: args[0]}; settled <- struct{}{}; return nil })
+	no := newCallback(func(args []js.Value) any { err = &rejected{args[0]}; settled <- struct{}{}; return nil })
 	defer yes.release()
 	defer no.release()
 	fn().Call("then", yes.Func, no.Func)
 	<-settled
 	return value, err
+}
+
+// awaitedUnder is awaited for as long as the context allows. The callbacks hang
+// on a race, which ends with the context, so that a promise that never settles
+// holds none of them.
+func awaitedUnder(ctx context.Context, fn func() js.Value) (js.Value, error) {
+	var giveUp js.Value
+	executor := newCallback(func(args []js.Value) any { giveUp = args[0]; return nil })
+	defer executor.release()
+	class := js.Global().Get("Promise")
+	end := class.New(executor.Func)
+	stop := context.AfterFunc(ctx, func() { giveUp.Invoke() })
+	value, err := awaited(func() js.Value { return class.Call("race", []any{fn(), end}) })
+	if !stop() {
+		return js.Undefined(), context.Cause(ctx)
+	}
+	return value, err
+}
+
+// A rejected is the reason of a rejected promise, which can be anything.
+type rejected struct{ reason js.Value }
+
+func (e *rejected) Error() string {
+	if e.reason.Type() == js.TypeObject && e.reason.Get("message").Type() == js.TypeString {
+		return e.reason.Get("message").String()
+	}
+	return js.Global().Call("String", e.reason).String()
 }
 
 // rejection is the JavaScript value of an error: the reason of an aborted

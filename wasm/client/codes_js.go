@@ -17,6 +17,8 @@ const (
 	CodeDraining          Code = "DRAINING"           // close code 4503
 	CodeDisconnected      Code = "DISCONNECTED"       // the connection ended by itself
 	CodeUnknownOutcome    Code = "UNKNOWN_OUTCOME"    // it ended before the answer to a write
+	CodeUnflushed         Code = "UNFLUSHED"          // acknowledged writes were lost
+	CodeIdentity          Code = "IDENTITY"           // connected again, to another server or a changed export
 	CodeTimeout           Code = "TIMEOUT"            // no answer during the negotiation, or to a request
 
 	CodeTLSNotOffered        Code = "TLS_NOT_OFFERED"        // required, and STARTTLS was refused
@@ -49,7 +51,6 @@ const (
 
 	CodeWASMLoad Code = "WASM_LOAD" // told by web/client only
 	CodeWorker   Code = "WORKER"    // told by web/client only
-	CodeIdentity Code = "IDENTITY"  // told by web/client only
 	CodeInUse    Code = "IN_USE"    // told by web/client only
 	CodeInternal Code = "INTERNAL"
 )
@@ -99,6 +100,7 @@ var advice = map[Code]string{
 	CodeDraining:          "The bridge is shutting down: try again when it is back.",
 	CodeDisconnected:      "Check that the bridge and the NBD server still run, then open the disk again. Writes that were not flushed may be lost.",
 	CodeUnknownOutcome:    "The write may have happened or not: open the disk again and read, or write the same once more.",
+	CodeUnflushed:         "Write that range again, or what was built on it.",
 	CodeTimeout:           "Check that the target is an NBD server and that it is not overloaded.",
 
 	CodeTLSNotOffered:        "Turn TLS on in the NBD server. If it is on there, somebody on the way suppresses it. tls.mode \"off\" gives up all protection.",

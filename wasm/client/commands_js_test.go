@@ -128,13 +128,15 @@ func TestBlockStatusUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := s.connect(t.Context(), o) // selects no metadata context
+	client, err := s.connect(t.Context(), o, tickets{}) // selects no metadata context
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.disk, err = client.Open(t.Context(), "vda"); err != nil {
+	d, err := client.Open(t.Context(), "vda")
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.disk = d
 	v, err := s.blockStatus(t.Context(), []js.Value{js.ValueOf(7), js.ValueOf(1000)})
 	if err != nil || !slices.Equal(extents(v.(js.Value)), [][2]float64{{1000, extentData}}) {
 		t.Errorf("extents %v, %v", v, err)

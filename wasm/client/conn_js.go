@@ -43,6 +43,7 @@ const (
 type conn struct {
 	ws      socket
 	url     string
+	renewed bool       // another dial has another ticket
 	scratch js.Value   // Uint8Array of sendChunk bytes that Write sends from
 	writing sync.Mutex // held for a whole Write
 	remove  []func()   // takes the listeners off
@@ -106,7 +107,18 @@ func (c *conn) push(m *message) bool {
 }
 
 func (c *conn) onClose(code int, reason string) {
-	c.end(&CloseError{Code: code, Reason: reason})
+	c.end(&CloseError{Code: code, Reason: reason, renewed: c.renewed})
+}
+
+// onError is the end of a socket that never opened: Chromium under a policy
+// that forbids it, and Node 22 in every case, tell no close then.
+func (c *conn) onError() {
+	c.mu.Lock()
+	opened := c.opened
+	c.mu.Unlock()
+	if !opened {
+		c.end(&CloseError{Code: closeBroken})
+	}
 }
 
 // fail ends a connection whose other side broke the rules. What is queued is

@@ -176,20 +176,27 @@ func TestDialFailures(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		last := fakeWebSocket(t)
 		time.AfterFunc(10*time.Millisecond, func() { last().Call("end", 1006) })
-		if _, err := dial(t.Context(), "ws://bridge/", ""); !errors.As(err, &failed) {
+		if _, err := dial(t.Context(), "ws://bridge/", tickets{}); !errors.As(err, &failed) {
+			t.Errorf("dial = %v", err)
+		}
+	})
+	t.Run("refused with an error alone", func(t *testing.T) {
+		last := fakeWebSocket(t)
+		time.AfterFunc(10*time.Millisecond, func() { last().Call("emit", "error") })
+		if _, err := dial(t.Context(), "ws://bridge/", ""); !errors.Is(err, errNotOpened) {
 			t.Errorf("dial = %v", err)
 		}
 	})
 	t.Run("bad URL", func(t *testing.T) {
 		fakeWebSocket(t)
-		if _, err := dial(t.Context(), "ftp://bridge/", ""); !errors.As(err, &failed) {
+		if _, err := dial(t.Context(), "ftp://bridge/", tickets{}); !errors.As(err, &failed) {
 			t.Errorf("dial = %v", err)
 		}
 	})
 	t.Run("no bridge", func(t *testing.T) {
 		last := fakeWebSocket(t)
 		time.AfterFunc(10*time.Millisecond, func() { last().Call("open", "chat") })
-		if _, err := dial(t.Context(), "ws://bridge/", ""); !errors.As(err, &failed) {
+		if _, err := dial(t.Context(), "ws://bridge/", tickets{}); !errors.As(err, &failed) {
 			t.Errorf("dial = %v", err)
 		}
 	})
@@ -197,7 +204,7 @@ func TestDialFailures(t *testing.T) {
 		last := fakeWebSocket(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
-		if _, err := dial(ctx, "ws://bridge/", ""); !errors.Is(err, context.Canceled) {
+		if _, err := dial(ctx, "ws://bridge/", tickets{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("dial = %v", err)
 		}
 		if last().Get("closes").Length() != 1 {
@@ -209,7 +216,7 @@ func TestDialFailures(t *testing.T) {
 func TestDialOffersTicket(t *testing.T) {
 	last := fakeWebSocket(t)
 	time.AfterFunc(10*time.Millisecond, func() { last().Call("open") })
-	c, err := dial(t.Context(), "ws://bridge/", "a.b.c")
+	c, err := dial(t.Context(), "ws://bridge/", tickets{fixed: "a.b.c"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +233,7 @@ func TestEndRightAfterOpen(t *testing.T) {
 		last().Call("open")
 		last().Call("end", closeUnknownTarget, "no such target")
 	})
-	c, err := dial(t.Context(), "ws://bridge/", "")
+	c, err := dial(t.Context(), "ws://bridge/", tickets{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,10 +32,15 @@ func (e *DialError) Error() string { return "the bridge could not be reached: " 
 
 func (e *DialError) Unwrap() error { return e.Err }
 
-// dial opens a WebSocket and waits for it. The context bounds the dial only.
-func dial(ctx context.Context, url, token string) (*conn, error) {
+// dial gets a ticket, opens a WebSocket and waits for it. The context bounds
+// the dial only.
+func dial(ctx context.Context, url string, by tickets) (*conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, errDialTimeout)
 	defer cancel()
+	token, err := by.next(ctx)
+	if err != nil {
+		return nil, err
+	}
 	protocols := []any{subprotocol}
 	if token != "" {
 		protocols = append(protocols, ticketPrefix+token)
@@ -44,7 +49,7 @@ func dial(ctx context.Context, url, token string) (*conn, error) {
 	if err != nil {
 		return nil, &DialError{URL: url, Err: err}
 	}
-	c := newConn(ws, url)
+	c := newConn(ws, url, by.renewed())
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	err = c.waitOpen()
 	if !stop() && err == nil {
@@ -60,10 +65,10 @@ func dial(ctx context.Context, url, token string) (*conn, error) {
 	return nil, &DialError{URL: url, Err: err}
 }
 
-func newConn(ws socket, url string) *conn {
-	c := &conn{ws: ws, url: url, scratch: uint8Array.New(sendChunk)}
+func newConn(ws socket, url string, renewed bool) *conn {
+	c := &conn{ws: ws, url: url, renewed: renewed, scratch: uint8Array.New(sendChunk)}
 	c.changed = sync.NewCond(&c.mu)
-	c.remove = []func(){ws.onOpen(c.onOpen), ws.onMessage(c.onMessage), ws.onClose(c.onClose)}
+	c.remove = []func(){ws.onOpen(c.onOpen), ws.onMessage(c.onMessage), ws.onClose(c.onClose), ws.onError(c.onError)}
 	c.removed = sync.OnceFunc(func() {
 		for _, remove := range c.remove {
 			remove()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -17,7 +18,7 @@ const pieceSize = nbd.DefaultMaxInFlight
 
 // A session is what one Worker does: one list, or one disk.
 type session struct {
-	disk  *nbd.Disk
+	disk  disk   // nil before open has resolved
 	where string // the export and the bridge, for messages
 }
 
@@ -27,7 +28,7 @@ func (s *session) api() js.Value {
 	return js.ValueOf(map[string]any{
 		"list":        method(1, s.list).Func,
 		"info":        method(1, s.info).Func,
-		"open":        method(1, s.open).Func,
+		"open":        method(2, s.open).Func,
 		"read":        method(2, s.read).Func,
 		"write":       method(3, s.write).Func,
 		"trim":        method(2, s.trim).Func,
@@ -36,11 +37,12 @@ func (s *session) api() js.Value {
 		"blockStatus": method(2, s.blockStatus).Func,
 		"flush":       method(0, s.flush).Func,
 		"wait":        method(0, s.wait).Func,
+		"check":       method(1, s.check).Func,
 		"close":       method(0, s.close).Func,
 	})
 }
 
-// open(options) resolves with the facts of the disk.
+// open(options, hooks) resolves with the facts of the disk.
 func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
 	if s.disk != nil {
 		return nil, argumentErrorf("a disk is open already: each needs a Worker of its own")
@@ -51,13 +53,8 @@ func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
 	}
 	s.where = whereOf(o)
 	o.cfg.MetaContexts = []string{allocation}
-	client, err := s.connect(ctx, o)
+	disk, err := s.opens(ctx, o, hooksOf(args[1]))
 	if err != nil {
-		return nil, s.in("opening", err)
-	}
-	disk, err := client.Open(ctx, o.export)
-	if err != nil {
-		_ = client.Abort(ctx)
 		return nil, s.in("opening", err)
 	}
 	if err := checkSize(disk.Info()); err != nil {
@@ -69,8 +66,8 @@ func (s *session) open(ctx context.Context, args []js.Value) (any, error) {
 }
 
 // connect makes the tunnel and negotiates.
-func (s *session) connect(ctx context.Context, o *options) (*nbd.Client, error) {
-	c, err := dial(ctx, o.url, o.token)
+func (s *session) connect(ctx context.Context, o *options, by tickets) (*nbd.Client, error) {
+	c, err := dial(ctx, o.url, by)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +93,7 @@ func withoutQuery(url string) string {
 }
 
 // opened returns the disk, which is nil before open has resolved.
-func (s *session) opened() (*nbd.Disk, error) {
+func (s *session) opened() (disk, error) {
 	if s.disk == nil {
 		return nil, fmt.Errorf("no disk is open: %w", net.ErrClosed)
 	}
@@ -198,12 +195,31 @@ func (s *session) wait(context.Context, []js.Value) (any, error) {
 	return done(s.in("using", disk.Wait()))
 }
 
-// close() resolves when the connection is closed.
+// check(milliseconds) asks the server for something small, and resolves with
+// whether an answer came in that time. A connection without one is ended, and
+// made again where the disk reconnects.
+func (s *session) check(ctx context.Context, args []js.Value) (any, error) {
+	disk, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	within, err := milliseconds("milliseconds", args[0])
+	if err != nil {
+		return nil, err
+	}
+	err = disk.Check(ctx, within)
+	if errors.Is(err, nbd.ErrRequestTimeout) {
+		return false, nil
+	}
+	return err == nil, s.in("checking", err)
+}
+
+// close() resolves when the connection is closed. It rejects when acknowledged
+// writes are lost with it; what else went wrong is told by wait.
 func (s *session) close(context.Context, []js.Value) (any, error) {
 	disk, err := s.opened()
 	if err != nil {
 		return nil, err
 	}
-	_ = disk.Close() // what went wrong before is told by wait
-	return js.Undefined(), nil
+	return done(s.in("closing", disk.Close()))
 }

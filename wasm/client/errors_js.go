@@ -27,6 +27,8 @@ func argumentErrorf(format string, args ...any) error {
 type CloseError struct {
 	Code   int
 	Reason string // the other side's words, at most 123 bytes
+
+	renewed bool // another dial has another ticket
 }
 
 func (e *CloseError) Error() string {
@@ -38,6 +40,19 @@ func (e *CloseError) Error() string {
 		return text
 	}
 	return text + fmt.Sprintf(": %q", strings.Map(printable, e.Reason))
+}
+
+// Final tells nbd.Redial what another dial can't mend: the bridge has judged
+// this client, and would judge the next one alike. All else may pass, a bridge
+// that restarts or that ends a session for its age.
+func (e *CloseError) Final() bool {
+	switch e.Code {
+	case closeUnauthorised:
+		return !e.renewed
+	case closeForbiddenOrigin, closeUnknownTarget, closeEnded:
+		return true
+	}
+	return false
 }
 
 func printable(r rune) rune {
@@ -111,13 +126,21 @@ func codeOf(err error) Code {
 func ofConnection(err error) Code {
 	var (
 		argument *ArgumentError
+		ticket   *TicketError
+		changed  *nbd.IdentityError
 		dialled  *DialError
 		closed   *CloseError
 		tunnel   *TunnelError
 	)
 	switch {
-	case errors.Is(err, nbd.ErrUnknownOutcome): // whatever the cause, this is what must be acted on
+	case errors.Is(err, nbd.ErrUnflushed): // whatever the cause, this and the next are what must be acted on
+		return CodeUnflushed
+	case errors.Is(err, nbd.ErrUnknownOutcome):
 		return CodeUnknownOutcome
+	case errors.As(err, &changed):
+		return CodeIdentity
+	case errors.As(err, &ticket):
+		return CodeUnauthorised
 	case errors.As(err, &argument), errors.Is(err, nbd.ErrNoTrust):
 		return CodeInvalidArgument
 	case errors.As(err, &dialled):
@@ -221,6 +244,9 @@ func detailsOf(err error) map[string]any {
 	}
 	if failed := (*nbd.OpError)(nil); errors.As(err, &failed) && failed.Length > 0 {
 		details["offset"], details["length"] = failed.Offset, failed.Length
+	}
+	if lost := (*nbd.UnflushedError)(nil); errors.As(err, &lost) {
+		details["offset"], details["length"] = lost.Offset, lost.Length
 	}
 	if refused := (*nbd.OptionError)(nil); errors.As(err, &refused) {
 		details["export"], details["serverMessage"] = refused.Export, refused.Message

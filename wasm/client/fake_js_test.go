@@ -64,7 +64,7 @@ func openFake(t *testing.T) (*conn, js.Value) {
 	var c *conn
 	go func() {
 		var err error
-		c, err = dial(t.Context(), "ws://bridge/nbd/lab", "")
+		c, err = dial(t.Context(), "ws://bridge/nbd/lab", tickets{})
 		done <- err
 	}()
 	eventually(t, "the dial", func() bool { return last().Truthy() })

@@ -5,15 +5,21 @@ import (
 	"crypto/x509"
 	"slices"
 	"syscall/js"
+	"time"
 
 	"nbdbridge/nbd"
 )
 
+// maxMilliseconds is the longest time that can be asked for, 24 days: what the
+// timers of JavaScript can wait.
+const maxMilliseconds = 1<<31 - 1
+
 // options are what open and list are asked for.
 type options struct {
-	url, token string
-	export     string
-	cfg        nbd.Config
+	url, token  string
+	export      string
+	giveUpAfter time.Duration // an outage; 0 for a disk that ends with its connection
+	cfg         nbd.Config
 }
 
 // parseOptions is strict: a name that it does not know, or a value of another
@@ -22,8 +28,11 @@ func parseOptions(v js.Value) (*options, error) {
 	f := fieldsOf("", v)
 	o := &options{url: f.text("url"), token: f.text("token"), export: f.text("export")}
 	o.cfg.ReadOnly = f.flag("readOnly")
-	security := f.object("tls")
+	security, reconnect := f.object("tls"), f.object("reconnect")
 	if err := f.done(); err != nil {
+		return nil, err
+	}
+	if err := readReconnect(reconnect, o); err != nil {
 		return nil, err
 	}
 	if err := readTLS(security, &o.cfg); err != nil {
@@ -33,6 +42,23 @@ func parseOptions(v js.Value) (*options, error) {
 		return nil, argumentErrorf("options: %v", err)
 	}
 	return o, nil
+}
+
+func readReconnect(f *fields, o *options) (err error) {
+	after := f.get("giveUpAfter", js.TypeNumber)
+	if err = f.done(); err == nil && !f.v.IsUndefined() {
+		o.giveUpAfter, err = milliseconds("option reconnect.giveUpAfter", after)
+	}
+	return err
+}
+
+// milliseconds reads a time, which is not 0.
+func milliseconds(name string, v js.Value) (time.Duration, error) {
+	n, err := safeInteger(name, v)
+	if err == nil && (n == 0 || n > maxMilliseconds) {
+		err = argumentErrorf("%s is %d: want milliseconds from 1 to %d", name, n, maxMilliseconds)
+	}
+	return time.Duration(n) * time.Millisecond, err
 }
 
 func readTLS(f *fields, cfg *nbd.Config) error {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"syscall/js"
 	"testing"
+	"time"
 
 	"nbdbridge/nbd"
 )
@@ -49,6 +50,10 @@ func TestParseOptionsModes(t *testing.T) {
 	if err != nil || o.cfg.TLSMode != nbd.TLSPrefer || verifiedBy(&o.cfg.TLS) != "pin" {
 		t.Errorf("prefer: %+v, %v", o, err)
 	}
+	o, err = parseOptions(eval(`{url: "ws://b/", reconnect: {giveUpAfter: 1500}, tls: {mode: "off"}}`))
+	if err != nil || o.giveUpAfter != 1500*time.Millisecond {
+		t.Errorf("reconnect: %+v, %v", o, err)
+	}
 	o, err = parseOptions(eval(`{url: "ws://b/", tls: {insecure: true}}`))
 	if err != nil || o.cfg.TLSMode != nbd.TLSRequire || !o.cfg.TLS.Insecure {
 		t.Errorf("insecure: %+v, %v", o, err)
@@ -76,6 +81,13 @@ func TestParseOptionsRefuses(t *testing.T) {
 		`{tls: {insecure: true, cert: "x"}}`:     "tls.cert",
 		`{tls: {insecure: true, key: "x"}}`:      "tls.key",
 		`{tls: {}}`:                              "TLS needs",
+		`{reconnect: true}`:                      "reconnect must be a",
+		`{reconnect: {giveupafter: 1}}`:          "unknown option reconnect.giveupafter",
+		`{reconnect: {}}`:                        "reconnect.giveUpAfter",
+		`{reconnect: {giveUpAfter: "1"}}`:        "reconnect.giveUpAfter",
+		`{reconnect: {giveUpAfter: 0}}`:          "reconnect.giveUpAfter",
+		`{reconnect: {giveUpAfter: 1.5}}`:        "reconnect.giveUpAfter",
+		`{reconnect: {giveUpAfter: 2147483648}}`: "reconnect.giveUpAfter",
 		`{}`:                                     "TLS needs",
 	} {
 		_, err := parseOptions(eval(expression))

@@ -101,6 +101,15 @@ func signing(cfg *nbd.TLSConfig, err error) error {
 	return err
 }
 
+// unsigned forgets what signing tells, for another connection.
+func unsigned(cfg *nbd.TLSConfig) {
+	for _, c := range cfg.Certificates {
+		if k, is := c.PrivateKey.(*webKey); is {
+			k.failed = nil
+		}
+	}
+}
+
 func (k *webKey) sign(message []byte) ([]byte, error) {
 	data := uint8Array.New(len(message))
 	js.CopyBytesToJS(data, message)

@@ -46,3 +46,8 @@ func (s socket) onMessage(fn func(data js.Value)) (remove func()) {
 func (s socket) onClose(fn func(code int, reason string)) (remove func()) {
 	return listen(s.v, "close", func(e js.Value) { fn(e.Get("code").Int(), e.Get("reason").String()) })
 }
+
+// onError tells that something went wrong; why, browsers hide.
+func (s socket) onError(fn func()) (remove func()) {
+	return listen(s.v, "error", func(js.Value) { fn() })
+}

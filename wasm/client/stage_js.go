@@ -19,6 +19,7 @@ func stageOf(err error, code Code) Stage {
 	var (
 		call    *callError
 		dialled *DialError
+		ticket  *TicketError
 		closed  *CloseError
 	)
 	opened := errors.As(err, &call) && call.opened
@@ -35,7 +36,7 @@ func stageOf(err error, code Code) Stage {
 	switch {
 	case opened:
 		return StageTransmission
-	case errors.As(err, &dialled), errors.As(err, &closed) && closed.Code != closeBroken && codeOfClose[closed.Code] != "":
+	case errors.As(err, &dialled), errors.As(err, &ticket), errors.As(err, &closed) && closed.Code != closeBroken && codeOfClose[closed.Code] != "":
 		return StageConnect
 	case ofTLS(err) != "":
 		return StageTLS

@@ -20,13 +20,27 @@ const messageSize = 97
 // cut breaks the latest connection, as seen by a browser whose bridge dies.
 func fakeTunnel(t *testing.T, server *nbd.Server) (cut func(code int)) {
 	t.Helper()
+	return newFakeBridge(t, server).cut
+}
+
+// A fakeBridge is where fake WebSockets end.
+type fakeBridge struct {
+	refusal int // the close code that comes instead of a session; 0 for none
+	dials   int
+	tickets []string // what was offered, besides the subprotocol
+	last    js.Value
+}
+
+func newFakeBridge(t *testing.T, server *nbd.Server) *fakeBridge {
+	t.Helper()
 	fakeWebSocket(t)
+	b := &fakeBridge{}
 	ctx, cancel := context.WithCancel(t.Context())
 	var sessions sync.WaitGroup
-	var last js.Value
 	connect := newCallback(func(args []js.Value) any {
-		last = args[0]
-		sessions.Go(func() { relay(ctx, args[0], server) })
+		if b.admits(args[0]) {
+			sessions.Go(func() { relay(ctx, args[0], server) })
+		}
 		return nil
 	})
 	js.Global().Get("WebSocket").Set("onconnect", connect.Func)
@@ -35,8 +49,26 @@ func fakeTunnel(t *testing.T, server *nbd.Server) (cut func(code int)) {
 		sessions.Wait()
 		connect.release()
 	})
-	return func(code int) { last.Call("end", code) }
+	return b
 }
+
+// admits tells whether a client is served; otherwise it has been sent away.
+func (b *fakeBridge) admits(ws js.Value) bool {
+	b.dials++
+	b.last = ws
+	b.tickets = append(b.tickets, ws.Get("protocols").Call("slice", 1).Call("join").String())
+	refusal := b.refusal // a test may change it while the event is handled
+	if refusal == 0 {
+		return true
+	}
+	if refusal != closeBroken {
+		ws.Call("open")
+	}
+	ws.Call("end", refusal)
+	return false
+}
+
+func (b *fakeBridge) cut(code int) { b.last.Call("end", code) }
 
 // relay serves one WebSocket until either side ends.
 func relay(ctx context.Context, ws js.Value, server *nbd.Server) {

@@ -7,6 +7,7 @@ import { Disk } from "./disk.js";
 import { NbdError } from "./errors.js";
 import { infoRequest, listRequest, openRequest } from "./options.js";
 import { Rpc } from "./rpc.js";
+import { start } from "./wasm.js";
 
 export { Disk, NbdError };
 export { codes, stages } from "./errors.js";
@@ -36,11 +37,11 @@ export { codes, stages } from "./errors.js";
  * @returns {Promise<Disk>} rejects with an NbdError, or with the signal's reason
  */
 export async function open(url, options) {
-  const { request, signal, wasmUrl } = openRequest(url, options);
+  const { request, signal, wasm, worker } = openRequest(url, options);
   signal?.throwIfAborted();
-  const rpc = new Rpc();
+  const rpc = new Rpc(worker);
   try {
-    await rpc.call("start", [wasmUrl], { signal });
+    await start(rpc, wasm, signal);
     return new Disk(rpc, await rpc.call("open", [request], { signal }));
   } catch (error) {
     rpc.terminate(abandoned());
@@ -73,11 +74,11 @@ export async function info(url, options) {
  * @param {string} method
  * @param {ReturnType<typeof listRequest>} parts
  */
-async function ask(method, { request, signal, wasmUrl }) {
+async function ask(method, { request, signal, wasm, worker }) {
   signal?.throwIfAborted();
-  const rpc = new Rpc();
+  const rpc = new Rpc(worker);
   try {
-    await rpc.call("start", [wasmUrl], { signal });
+    await start(rpc, wasm, signal);
     return await rpc.call(method, [request], { signal });
   } finally {
     rpc.terminate(abandoned());

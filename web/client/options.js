@@ -29,7 +29,10 @@ import { invalid } from "./errors.js";
  * @property {string} [token] a ticket for the bridge, offered as the
  *   subprotocol bearer.<token>
  * @property {AbortSignal} [signal] gives up; the promise rejects with its reason
- * @property {string | URL} [wasmUrl] where nbd.wasm is, if not beside this module
+ * @property {string | URL | WebAssembly.Module} [wasm] where nbd.wasm is, if not
+ *   beside this module, or what it compiles to
+ * @property {string | URL | (() => Worker)} [worker] where worker.js is, if not
+ *   beside this module, or a function that starts a Worker with it
  */
 
 /**
@@ -77,12 +80,16 @@ const isKey = (v) => Object.prototype.toString.call(v) === "[object CryptoKey]" 
 /** @param {any} v */
 export const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
 
+/** @param {any} v */
+const isLocation = (v) => (isString(v) && v !== "") || v instanceof URL;
+
 /** @type {Rules} */
 const listRules = {
   tls: isObject,
   token: (v) => isString(v) && /^[\w.-]+$/.test(v),
   signal: isSignal,
-  wasmUrl: (v) => isString(v) || v instanceof URL,
+  wasm: (v) => isLocation(v) || Object.prototype.toString.call(v) === "[object WebAssembly.Module]",
+  worker: (v) => isLocation(v) || isFunction(v),
 };
 /** @type {Rules} */
 const infoRules = { ...listRules, export: isString };
@@ -123,7 +130,8 @@ const wanted = {
   "tls.serverName": "a name, not empty",
   token: "a string of letters, digits and . _ -",
   signal: "an AbortSignal",
-  wasmUrl: "a string or a URL",
+  wasm: "a string, a URL or a WebAssembly.Module",
+  worker: "a string, a URL or a function that returns a Worker",
   tls: "an object",
   export: "a string",
   chunkSize: "an integer from 1 to 16777216, in bytes",
@@ -206,10 +214,10 @@ function checkUrl(url) {
  * @param {Rules} rules
  */
 function split(url, options = {}, rules) {
-  const { signal, wasmUrl, tls, ...rest } = check(options, rules);
+  const { signal, wasm, worker, tls, ...rest } = check(options, rules);
   /** @type {Request} */
   const request = { url: checkUrl(url), ...rest, tls: checkTls(tls) };
-  return { request, signal: /** @type {AbortSignal | undefined} */ (signal), wasmUrl: wasmUrl && String(wasmUrl) };
+  return { request, signal: /** @type {AbortSignal | undefined} */ (signal), wasm, worker };
 }
 
 /**

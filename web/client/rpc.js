@@ -2,7 +2,7 @@ import { NbdError, invalid } from "./errors.js";
 import { spawn } from "./spawn.js";
 
 /**
- * The protocol between page and worker. The first call is start(wasmUrl),
+ * The protocol between page and worker. The first call is start(wasm),
  * which loads the WASM; the others are the functions that it exports.
  *
  * To the worker; calls are answered in any order:
@@ -25,8 +25,9 @@ export class Rpc {
   /** Why calls are refused. @type {NbdError | undefined} */ #refusal;
   /** Tells shutDown that no call is pending. */ #onIdle = () => {};
 
-  constructor() {
-    this.#worker = spawn();
+  /** @param {string | URL | (() => Worker)} [worker] see spawn */
+  constructor(worker) {
+    this.#worker = spawn(worker);
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#onError(event);
     this.#worker.onmessageerror = () => this.terminate(new NbdError("WORKER", "A message of the client's worker could not be read. Open the disk again."));

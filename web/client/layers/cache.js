@@ -32,9 +32,19 @@ const anything = () => true; // byteCount checks it
  * @returns {Device} read-only if the device is
  */
 export function withCache(device, options = {}) {
-  const cache = new Cache(checkDevice(device), checkOptions(options));
+  return new Device(cacheDriver(checkDevice(device), options));
+}
+
+/**
+ * For layers that are a cache and something else.
+ * @param {BlockDevice} device
+ * @param {CacheOptions} options
+ * @returns {import("../device.js").Driver}
+ */
+export function cacheDriver(device, options) {
+  const cache = new Cache(device, checkOptions(options));
   const { readMany, ...below } = through(device, 0, device.size);
-  return new Device({
+  return {
     ...below,
     read: (offset, length, { signal }) => cache.read(offset, length, signal),
     close: () => cache.close(),
@@ -43,7 +53,7 @@ export function withCache(device, options = {}) {
       trim: (offset, length, o) => cache.trim(offset, length, o.signal),
       zero: (offset, length, o) => cache.zero(offset, length, o),
     }),
-  });
+  };
 }
 
 /** @param {CacheOptions} options */

@@ -1,10 +1,10 @@
 // Real browsers: Debian's Chromium and Firefox ESR, headless, profiles empty.
-import { accessSync, constants } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe } from "node:test";
 import puppeteer from "puppeteer-core";
+import { executable, missingPackages } from "./needs.js";
 import { run } from "./processes.js";
 
 const paths = {
@@ -61,31 +61,9 @@ async function trust(folder, file) {
   await run("certutil", ["-d", `sql:${folder}`, "-A", "-t", "C,,", "-n", "lab", "-i", file]);
 }
 
-// What the lab starts, with Debian's packages.
-const foreign = {
-  nbdkit: "nbdkit", "qemu-nbd": "qemu-utils", "nbd-server": "nbd-server", certtool: "gnutls-bin",
-  certutil: "libnss3-tools", nginx: "nginx-light", haproxy: "haproxy",
-};
-
-/** @param {string} file */
-function executable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** @param {BrowserName} name @returns {string | false} why a suite can't run; in CI that is an error */
 function missing(name) {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  const packages = Object.entries(foreign).filter(([program]) => !folders.some((f) => executable(join(f, program)))).map(([, pkg]) => pkg);
-  if (!executable(paths[name])) packages.push(name === "firefox" ? "firefox-esr" : name);
-  if (packages.length === 0) return false;
-  const why = `something is missing: apt-get install ${packages.join(" ")}`;
-  if (process.env.CI) throw new Error(why);
-  return why;
+  return missingPackages(executable(paths[name]) ? [] : [name === "firefox" ? "firefox-esr" : name]);
 }
 
 /**

@@ -1,8 +1,9 @@
 // Folders that the browser keeps: files, one owner, errors.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { inEachBrowser } from "./browsers.js";
-import { site } from "./site.js";
+import { serveFolder } from "./site.js";
 
 /** Runs in the page. */
 async function files() {
@@ -76,12 +77,15 @@ async function untilFree(page, name, want) {
 }
 
 inEachBrowser("storage", ({ page: openPage }) => {
-  /** @type {Awaited<ReturnType<typeof site>>} */ let web;
-  before(async () => { web = await site({ "/worker.js": program }); });
+  /** @type {Awaited<ReturnType<typeof serveFolder>>} */ let web;
+  before(async () => {
+    const pages = { "/": { body: "<!doctype html><title>empty</title>" }, "/worker.js": { type: "text/javascript", body: program } };
+    web = await serveFolder(fileURLToPath(new URL("../..", import.meta.url)), { pages });
+  });
   after(() => web.close());
 
   test("files are written, read, cut and deleted; a folder has one owner", async () => {
-    const page = await openPage(web.url);
+    const page = await openPage(`${web.origin}/`);
     const { again: [code, message], ...rest } = await page.evaluate(files);
     assert.deepEqual(rest, { size: 8, read: [0, 0, 1, 2], taken: 0, busy: "IN_USE", gone: "EIO", closed: "CLOSED", listed: ["a/b: ☃ ..*"], left: [], none: [] });
     assert.equal(code, "IN_USE");
@@ -90,7 +94,7 @@ inEachBrowser("storage", ({ page: openPage }) => {
   });
 
   test("a Worker can own one, and its end gives it back", async () => {
-    const page = await openPage(web.url);
+    const page = await openPage(`${web.origin}/`);
     const answer = await page.evaluate(inWorker);
     assert.deepEqual(answer, { size: 5, meanwhile: "IN_USE" });
     await untilFree(page, "of a Worker", "open, 5");
@@ -98,7 +102,7 @@ inEachBrowser("storage", ({ page: openPage }) => {
   });
 
   test("a tab that is closed gives it back", async () => {
-    const [first, second] = [await openPage(web.url), await openPage(web.url)];
+    const [first, second] = [await openPage(`${web.origin}/`), await openPage(`${web.origin}/`)];
     assert.equal(await first.evaluate(tryFolder, "tabs"), "open, 0");
     assert.equal(await second.evaluate(tryFolder, "tabs"), "IN_USE");
     await first.close();

@@ -25,9 +25,9 @@ async function opened(changed = {}) {
 }
 
 test("open starts a worker, loads the WASM and hands over the request", async () => {
-  const disk = await open(url, { ...options, wasmUrl: "/x.wasm" });
+  const disk = await open(url, { ...options, wasm: "https://cdn/x.wasm" });
   assert.deepEqual(worker().sent.map((m) => m.method), ["start", "open", "wait"]);
-  assert.deepEqual(worker().sent[0].args, ["/x.wasm"]);
+  assert.deepEqual(worker().sent[0].args, ["https://cdn/x.wasm"]);
   assert.deepEqual(worker().sent[1].args[0], { url, export: "vda", readOnly: false, tls: { mode: "require", ca: "PEM", serverName: "nbd7.lab" } });
   assert.deepEqual([disk.size, disk.byteLength, disk.readOnly, disk.exportName, disk.blockSize.preferred, disk.tls], [1000, 1000, false, "vda", 4096, null]);
 });

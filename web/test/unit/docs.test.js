@@ -7,9 +7,12 @@ import { MemoryDisk } from "./memory-disk.js";
 const text = readFileSync(new URL("../../../docs/javascript.md", import.meta.url), "utf8");
 const examples = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
 
+/** V86 proper needs a BIOS: test/node22 runs it. @param {string} name */
+const locate = (name) => name === "v86" ? new URL("fake-emulator.js", import.meta.url).href : import.meta.resolve(name);
+
 /** Runs it as a module, with the package by its own name and a device. @param {string} code */
 async function run(code) {
-  const source = code.replace(/from "(nbdbridge[^"]*)"/g, (_, name) => `from ${JSON.stringify(import.meta.resolve(name))}`);
+  const source = code.replace(/from "(nbdbridge[^"]*|v86)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
   /** @type {string[]} */ const printed = [];
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));

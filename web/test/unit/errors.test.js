@@ -66,6 +66,12 @@ test("an error without an origin has a stage and no cause", () => {
   }
 });
 
+test("what a new connection may mend is retryable, and what is lost or judged is not", () => {
+  /** @type {[import("../../client/errors.js").NbdErrorCode, boolean][]} */
+  const table = [["DISCONNECTED", true], ["SESSION_EXPIRED", true], ["UNKNOWN_OUTCOME", true], ["UNFLUSHED", false], ["IDENTITY", false], ["UNAUTHORISED", false]];
+  for (const [code, retryable] of table) assert.equal(new NbdError(code, "x").retryable, retryable, code);
+});
+
 test("anything else thrown is INTERNAL", () => {
   for (const thrown of [new TypeError("x"), "text", undefined, null, { code: "ENOENT" }]) {
     const failure = describe(thrown);

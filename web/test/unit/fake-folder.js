@@ -80,7 +80,7 @@ export class FakeDisk {
   /** @type {Map<string, FakeContent>} */ files = new Map();
   /** Files that were removed, and may be back after a crash. @type {Map<string, FakeContent>} */ removed = new Map();
   /** Bytes that all files may have together. */ limit = Infinity;
-  /** Called before each operation, it may wait and throw. @type {(method: string, name: string) => Promise<void>} */ before = async () => {};
+  /** Called before each operation, it may wait and throw. @type {(method: string, name: string) => unknown} */ before = async () => {};
   /** Ended with the last life. */ #life = { over: false };
   #calls = 0;
 

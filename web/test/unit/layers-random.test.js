@@ -6,8 +6,10 @@ import { Worker } from "node:worker_threads";
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
 const operations = Number(process.env.OPERATIONS ?? 100_000);
 const stacks = [
-  "region", "record", "cache", "cache of one line", "cache of large lines", "overlay", "overlay over cache",
-  "cache over overlay over region", "region over cache over overlay", "overlay over overlay", "overlay in files", "cache over overlay in files over cache",
+  "region", "record", "cache", "cache of one line", "cache of large lines", "persistent cache",
+  "cache over persistent cache over region", "overlay", "overlay over cache",
+  "cache over overlay over region", "region over cache over overlay", "overlay over overlay",
+  "overlay in files", "cache over overlay in files over cache",
   "cache over record over overlay over cache over region",
 ];
 

@@ -11,19 +11,19 @@ function refused(fn, says) {
 }
 
 test("defaults are the safe ones", () => {
-  const { request, signal, wasmUrl } = openRequest(new URL(url), { tls });
+  const { request, signal, wasm } = openRequest(new URL(url), { tls });
   assert.deepEqual(request, { url, export: "", readOnly: true, tls: { mode: "require", ...tls } });
   assert.equal(signal, undefined);
-  assert.equal(wasmUrl, undefined);
+  assert.equal(wasm, undefined);
 });
 
 test("everything given is handed on", () => {
   const signal = new AbortController().signal;
-  const all = { export: "vda", readOnly: false, token: "a.b-c_d", signal, wasmUrl: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
+  const all = { export: "vda", readOnly: false, token: "a.b-c_d", signal, wasm: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
   const parts = openRequest(url, all);
   assert.deepEqual(parts.request, { url, export: "vda", readOnly: false, token: "a.b-c_d", tls: all.tls });
   assert.equal(parts.signal, signal);
-  assert.equal(parts.wasmUrl, "https://cdn/x.wasm");
+  assert.equal(String(parts.wasm), "https://cdn/x.wasm");
   assert.deepEqual(structuredClone(parts.request), parts.request);
   assert.deepEqual(openRequest(url, { tls: { mode: "off" } }).request.tls, { mode: "off" });
   assert.deepEqual(openRequest(url, { tls: { mode: "prefer", ...tls } }).request.tls, { mode: "prefer", ...tls });
@@ -42,7 +42,10 @@ test("options that can't be meant are refused by name", () => {
     [{ tls, token: "a b" }, /token must be/],
     [{ tls, token: "" }, /token must be/],
     [{ tls, signal: {} }, /signal must be an AbortSignal/],
-    [{ tls, wasmUrl: 7 }, /wasmUrl/],
+    [{ tls, wasm: 7 }, /wasm must be a string, a URL or a WebAssembly.Module/],
+    [{ tls, wasm: "" }, /wasm/],
+    [{ tls, worker: {} }, /worker must be a string, a URL or a function/],
+    [{ tls, wasmUrl: "/x.wasm" }, /Unknown option wasmUrl/],
     [{ tls: "off" }, /tls must be an object/],
     [{ tls: { ca: "PEM" } }, /needs tls.serverName/],
     [{ tls: { serverName: "a" } }, /whom to trust/],

@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { NbdError } from "../../client/errors.js";
 import { Overlay, memoryStore, record, region, withCache, withOverlay } from "../../client/layers/index.js";
 import { openLogStore } from "../../client/layers/logstore.js";
+import { FakeCaches } from "./fake-caches.js";
 import { FakeDisk } from "./fake-folder.js";
 import { MemoryDisk } from "./memory-disk.js";
 import { Model } from "./model.js";
@@ -46,6 +47,13 @@ async function files(device) {
 
 /** Small, so that lines are dropped all the time. @param {BlockDevice} device */
 const cache = (device) => withCache(device, { size: 16 << 10, lineSize: 1024, readAhead: 4096 });
+/** Its storage gets full, and seldom fails for good. @param {BlockDevice} device */
+function persistent(device) {
+  const caches = new FakeCaches(random);
+  caches.disk.limit = 8192 + random.below(32 << 10);
+  caches.disk.before = () => { if (random.chance(0.02)) throw new NbdError("EIO", "cleared"); };
+  return caches.cached(device, { size: 24 << 10 });
+}
 /** @param {BlockDevice} device */
 const part = (device) => region(device, { offset: 777, length: device.size - 1500 });
 
@@ -63,6 +71,8 @@ const stacks = {
   "cache": { build: cache },
   "cache of one line": { build: (device) => withCache(device, { size: 512, lineSize: 512 }) },
   "cache of large lines": { build: (device) => withCache(device, { size: 64 << 10, lineSize: 16 << 10 }) },
+  "persistent cache": { build: persistent },
+  "cache over persistent cache over region": { build: async (device) => cache(await persistent(part(device))) },
   "overlay": { build: overlay },
   "overlay over cache": { build: (device) => overlay(cache(device)) },
   "cache over overlay over region": { build: (device) => cache(overlay(part(device))), spared: true },
@@ -81,19 +91,19 @@ class Run {
    * @param {Stack} stack
    * @param {{reads: number, changes: number, failed: number, aborted: number}} counts
    */
-  static async create(random, stack, counts) {
+  static async of(random, stack, counts) {
     const disk = new MemoryDisk(size);
-    return new Run(random, disk, await stack.build(disk.device), stack, counts);
+    return new Run(random, stack, counts, disk, await stack.build(disk.device));
   }
 
   /**
    * @param {Random} random
-   * @param {MemoryDisk} disk
-   * @param {BlockDevice} device over the disk
    * @param {Stack} stack
    * @param {{reads: number, changes: number, failed: number, aborted: number}} counts
+   * @param {MemoryDisk} disk
+   * @param {BlockDevice} device
    */
-  constructor(random, disk, device, { unordered = false, spared = false }, counts) {
+  constructor(random, { unordered = false, spared = false }, counts, disk, device) {
     this.random = random;
     this.abortChanges = !unordered;
     this.spared = spared;
@@ -265,5 +275,5 @@ class Run {
 const { name, seed, operations } = workerData;
 const random = new Random(seed);
 const counts = { reads: 0, changes: 0, failed: 0, aborted: 0 };
-for (let left = operations; left > 0; left -= life) await (await Run.create(random, stacks[name], counts)).all(Math.min(left, life));
+for (let left = operations; left > 0; left -= life) await (await Run.of(random, stacks[name], counts)).all(Math.min(left, life));
 parentPort?.postMessage(counts);

@@ -1,0 +1,29 @@
+// Makes the npm package in web/dist: `node dist.js LICENSE-OF-GO`, after the
+// WASM was built.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+
+process.chdir(import.meta.dirname);
+rmSync("dist", { recursive: true, force: true });
+mkdirSync("dist");
+
+const shipped = (/** @type {string} */ file) => !/\.[^/]*$/.test(file) || /(\.js|\/nbd\.wasm)$/.test(file);
+cpSync("client", "dist/client", { recursive: true, filter: shipped });
+for (const file of ["nbd.wasm", "wasm_exec.js"]) {
+  if (!existsSync(`dist/client/${file}`)) throw new Error(`client/${file} is missing: run make build`);
+}
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.dist.json"], { stdio: "inherit" });
+copyFileSync("README.md", "dist/README.md");
+copyFileSync("../LICENSE", "dist/LICENSE");
+copyFileSync(process.argv[2], "dist/LICENSE-GO"); // of the runtime that is in nbd.wasm, and of wasm_exec.js
+
+/** With the types first, where there are some. @param {[string, string]} entry */
+function withTypes([name, file]) {
+  const types = file.replace(/\.js$/, ".d.ts");
+  return [name, types !== file && existsSync(`dist/${types}`) ? { types, default: file } : file];
+}
+
+// What only the work on the package needs is left out.
+const { private: _, scripts, devDependencies, optionalDependencies, exports, ...rest } = JSON.parse(readFileSync("package.json", "utf8"));
+const manifest = { ...rest, exports: Object.fromEntries(Object.entries(exports).map(withTypes)) };
+writeFileSync("dist/package.json", `${JSON.stringify(manifest, null, 2)}\n`);

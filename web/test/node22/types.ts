@@ -1,0 +1,70 @@
+// Type-checked against the packed package, as a TypeScript user has it. Each
+// line under an expected error is a mistake that types must catch.
+import { open, list, info, NbdError, codes, type Disk, type OpenOptions, type NbdErrorCode } from "nbdbridge";
+import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
+import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, type Profile } from "nbdbridge/layers";
+
+const tls = { ca: "PEM", serverName: "nbd7.lab", pins: ["sha256/x"] };
+const signal = new AbortController().signal;
+const options: OpenOptions = { export: "vda", readOnly: false, tls, signal, wasm: new URL("nbd.wasm", "https://app.example"), worker: () => new Worker("/worker.js") };
+const disk: Disk = await open(new URL("wss://bridge.example/nbd/lab7"), options);
+const module: WebAssembly.Module = await WebAssembly.compile(new Uint8Array());
+await open("wss://bridge.example/nbd/lab7", { wasm: module, worker: "/worker.js", tls: { mode: "off" } });
+
+// Every layer takes a disk or a layer, and is a device.
+const devices: BlockDevice[] = [
+  withCache(disk, { size: 1 << 20 }), withOverlay(disk, memoryStore()), readOnlyView(disk), region(disk, { offset: 0n, length: 512 }), record(disk),
+  withCache(withOverlay(readOnlyView(region(disk, { offset: 0, length: 512 })), memoryStore({ limit: 1 << 20 }))),
+  new Device({ size: 512, blockSize: disk.blockSize, read: async (offset, length) => new Uint8Array(length) }),
+];
+
+for (const device of devices) {
+  const bytes: Uint8Array<ArrayBuffer> = await device.read(0n, 512, { signal });
+  await device.write(0, bytes, { fua: true, transfer: true, signal });
+  await device.zero(0, 512, { unmap: true });
+  const extents: Extent[] = await device.blockStatus(0, device.size);
+  const type: "data" | "hole" | "zero" | undefined = extents[0]?.type;
+  for await (const chunk of device.stream({ chunkSize: 4096 })) console.log(chunk.length, type);
+  const many: Uint8Array[] = await device.readMany([{ offset: 0, length: 1n }]);
+  const ended: NbdError | undefined = await device.closed;
+  console.log(many, ended?.code === "CLOSED");
+}
+
+const profile: Profile = record(disk).profile();
+await prefetch(disk, profile, { signal });
+const names: string[] = (await list("wss://bridge.example/nbd/lab7", { tls })).map((e) => e.name);
+const size: number = (await info("wss://bridge.example/nbd/lab7", { tls, export: names[0] })).size;
+const all: readonly NbdErrorCode[] = codes;
+console.log(size, all, new NbdError("EIO", "broken", {}, { stage: "transmission" }).retryable);
+
+// @ts-expect-error: a name that is none
+await open("wss://bridge.example", { tls, readonly: true });
+// @ts-expect-error: the old name
+await open("wss://bridge.example", { tls, wasmUrl: "/nbd.wasm" });
+// @ts-expect-error: a mode that is none
+await open("wss://bridge.example", { tls: { mode: "required" } });
+// @ts-expect-error: a Worker has to be made for each connection
+await open("wss://bridge.example", { tls, worker: new Worker("/worker.js") });
+// @ts-expect-error: list opens no disk
+await list("wss://bridge.example", { tls, readOnly: false });
+// @ts-expect-error: reads have no such option
+await disk.read(0, 512, { fua: true });
+// @ts-expect-error: offsets are numbers
+await disk.read("0", 512);
+// @ts-expect-error: bytes, not text
+await disk.write(0, "text");
+// @ts-expect-error: zero writes no bytes
+await disk.zero(0, 512, { fua: true });
+// @ts-expect-error: a fact
+disk.size = 7;
+// @ts-expect-error: a store is needed
+withOverlay(disk);
+// @ts-expect-error: part of a region is missing
+region(disk, { offset: 0 });
+// @ts-expect-error: a code that is none
+const code: NbdErrorCode = "BROKEN";
+// @ts-expect-error: a view has no changes to commit
+readOnlyView(disk).commit();
+// @ts-expect-error: something that only reads is no device
+const device: BlockDevice = { size: 512, read: async () => new Uint8Array(1) };
+console.log(code, device);
