@@ -141,7 +141,7 @@ export class Overlay extends Device {
    */
   async import(file, options = {}) {
     const { signal } = check(options, callRules);
-    if (!(file instanceof Blob) && typeof file?.getReader !== "function") throw invalid("import takes a Blob, such as a File, or a ReadableStream of bytes.");
+    if (!isBlob(file) && typeof file?.getReader !== "function") throw invalid("import takes a Blob, such as a File, or a ReadableStream of bytes.");
     await this.run(signal, async () => this.#blocks.import(await blobOf(file, signal), signal));
   }
 }
@@ -152,7 +152,7 @@ export class Overlay extends Device {
  * @returns {Promise<Blob>}
  */
 async function blobOf(file, signal) {
-  if (file instanceof Blob) return file;
+  if (isBlob(file)) return file;
   try {
     return await unlessAborted(new Response(file.pipeThrough(new TransformStream(), { signal })).blob(), signal);
   } catch (cause) {
@@ -160,3 +160,6 @@ async function blobOf(file, signal) {
     throw new NbdError("EIO", `The stream to import failed (${cause}). Nothing was changed; give it again.`, {}, { stage: "client", cause });
   }
 }
+
+/** Also one of another frame. @param {any} file @returns {file is Blob} */
+const isBlob = (file) => typeof file?.stream === "function";

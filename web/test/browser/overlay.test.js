@@ -91,6 +91,24 @@ async function fileAndBack() {
   return { small: file.size < 200_000, reset, cut, imported, same, left };
 }
 
+/** Runs in the page: writes until the browser gives no more room, and then on. */
+async function fill() {
+  const { overlay } = /** @type {any} */ (globalThis);
+  const code = (/** @type {any} */ e) => e.code;
+  let refused;
+  for (let at = 0; !refused && at < overlay.size; at += 1 << 20) {
+    refused = await overlay.write(at, new Uint8Array(1 << 20).fill(1)).then(() => undefined, code);
+    if (!refused) Object.assign(globalThis, { written: at + (1 << 20) });
+  }
+  await overlay.flush().catch(code);
+  const { written } = /** @type {any} */ (globalThis);
+  const kept = (await overlay.read(0, written)).every((/** @type {number} */ b) => b === 1);
+  const reset = await overlay.reset().then(() => "done", code);
+  const again = await overlay.write(0, new Uint8Array(4096)).then(() => overlay.flush()).then(() => "done", code);
+  await overlay.close();
+  return { refused, some: written > 0, kept, reset, again };
+}
+
 /** Runs in the page: what is there is deleted. */
 async function deleteAll() {
   const { deleteOverlay, listOverlays } = await import(/** @type {any} */ ("/client/layers/index.js"));
@@ -175,6 +193,20 @@ inEachBrowser("overlays that stay", ({ page: openPage, name: browser }) => {
     assert.equal(await second.evaluate(openOverlay, named), "open");
     await Promise.all([first.close(), second.close()]);
   });
+
+  if (browser === "chromium") {
+    test("a full disk refuses writes and keeps the others; a reset makes room", async () => {
+      const page = await openPage(url);
+      await page.evaluate(deleteAll);
+      const session = await page.createCDPSession();
+      const { usage } = await session.send("Storage.getUsageAndQuota", { origin: new URL(url).origin });
+      await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(url).origin, quotaSize: usage + (4 << 20) });
+      assert.equal(await page.evaluate(openOverlay, { ...options, name: "full" }), "open");
+      assert.deepEqual(await page.evaluate(fill), { refused: "ENOSPC", some: true, kept: true, reset: "done", again: "done" });
+      await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(url).origin });
+      await page.close();
+    });
+  }
 
   test("export, reset, import and commit; the backing file holds exactly what was written", async () => {
     const page = await openPage(url);
