@@ -169,4 +169,4 @@ inEachBrowser("commands", ({ page: openPage, name: browser }) => {
     assert.ok(pattern(0, diskSize).equals(await readFile(file)));
     await page.close();
   });
-});
+}, { webkit: true });

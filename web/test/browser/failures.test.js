@@ -126,4 +126,4 @@ inEachBrowser("failing", ({ page: openPage }) => {
     assert.match(result.message, /open the disk again/);
     await victim.close();
   });
-});
+}, { webkit: true });
