@@ -18,7 +18,7 @@ const (
 	CodeDisconnected      Code = "DISCONNECTED"       // the connection ended by itself
 	CodeUnknownOutcome    Code = "UNKNOWN_OUTCOME"    // it ended before the answer to a write
 	CodeUnflushed         Code = "UNFLUSHED"          // acknowledged writes were lost
-	CodeIdentity          Code = "IDENTITY"           // connected again, to another server or a changed export
+	CodeIdentity          Code = "IDENTITY"           // another server, or the export has changed
 	CodeTimeout           Code = "TIMEOUT"            // no answer during the negotiation, or to a request
 
 	CodeTLSNotOffered        Code = "TLS_NOT_OFFERED"        // required, and STARTTLS was refused
@@ -51,7 +51,6 @@ const (
 
 	CodeWASMLoad Code = "WASM_LOAD" // told by web/client only
 	CodeWorker   Code = "WORKER"    // told by web/client only
-	CodeIdentity Code = "IDENTITY"  // told by web/client only
 	CodeInUse    Code = "IN_USE"    // told by web/client only
 	CodeInternal Code = "INTERNAL"
 )
