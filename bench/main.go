@@ -1,7 +1,8 @@
-// Command bench measures what a browser gets through the tunnel: raw WebSocket
-// bytes against disk.read over TLS, through the same bridge, in the same run.
+// Command bench measures how long a browser takes to open a disk, and what it
+// gets through the tunnel then: raw WebSocket bytes against disk.read over TLS,
+// through the same bridge, in the same run.
 //
-// The page measures by itself and posts its results. No automation tool is
+// The pages measure by themselves and post their results. No automation tool is
 // attached: one that mirrors network events copies every message, and becomes
 // what is measured.
 package main
@@ -24,19 +25,20 @@ import (
 
 func main() {
 	browser := flag.String("browser", "chromium", "the Chromium to run")
+	program := flag.String("bridge", "bin/bridge", "the bridge that serves the client's files")
 	limit := flag.Duration("limit", 5*time.Minute, "give up after this long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	if err := run(ctx, *browser); err != nil {
+	if err := run(ctx, *browser, *program); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, browser string) error {
+func run(ctx context.Context, browser, program string) error {
 	if !web.Built() {
 		return errors.New("the web files are missing: run `make build` first")
 	}
@@ -55,42 +57,55 @@ func run(ctx context.Context, browser string) error {
 		return err
 	}
 	base := "http://" + l.Addr().String()
-	results, fair := make(chan report, 1), newFairness(tcpTarget(raw))
+	files, err := startFileServer(ctx, program, base, disk.addr)
+	if err != nil {
+		return err
+	}
+	results, starts, fair := make(chan report, 1), make(chan start, 1), newFairness(tcpTarget(raw))
 	tunnel := &bridge.Handler{
 		Targets:   bridge.Targets{"disk": tcpTarget(disk.addr), "raw": fair.raw},
 		PublicURL: []string{base},
 		Dial:      fair.dial,
 	}
-	server := &http.Server{Handler: routes(tunnel, fair, disk.config, results), ReadHeaderTimeout: 5 * time.Second}
+	mux := routes(tunnel, fair, disk.config, results)
+	files.route(mux, disk.config, starts)
+	server := &http.Server{Handler: tunnel.Guard(mux), ReadHeaderTimeout: 5 * time.Second}
 	defer server.Close()
 	go func() { _ = server.Serve(l) }()
-	return measure(ctx, browser, base, results)
+	if err := measureStarts(ctx, browser, base+"/bench/start.html", starts); err != nil {
+		return err
+	}
+	r, err := inBrowser(ctx, browser, base+"/bench/", results)
+	if err != nil {
+		return err
+	}
+	return r.print(os.Stdout)
 }
 
 func tcpTarget(addr string) bridge.Target { return bridge.Target{Network: "tcp", Address: addr} }
 
-// measure runs the browser until its page has posted the results.
-func measure(ctx context.Context, browser, base string, results <-chan report) error {
+// inBrowser runs a fresh browser until its page has posted what it found.
+func inBrowser[T any](ctx context.Context, browser, page string, posted <-chan T) (found T, err error) {
 	profile, err := os.MkdirTemp("", "bench-profile")
 	if err != nil {
-		return err
+		return found, err
 	}
 	defer os.RemoveAll(profile)
 	cmd := exec.CommandContext(ctx, browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir="+profile, base+"/bench/")
+		"--user-data-dir="+profile, page)
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting the browser: %w (apt-get install chromium)", err)
+		return found, fmt.Errorf("starting the browser: %w (apt-get install chromium)", err)
 	}
 	defer func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	}()
 	select {
-	case r := <-results:
-		return r.print(os.Stdout)
+	case found = <-posted:
+		return found, nil
 	case <-ctx.Done():
-		return fmt.Errorf("the page posted no results: %w", context.Cause(ctx))
+		return found, fmt.Errorf("the page posted no results: %w", context.Cause(ctx))
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 
 	"nbdbridge/bridge"
-	"nbdbridge/web"
 )
 
 //go:embed bench
@@ -34,10 +33,9 @@ type row struct {
 	Latency     float64 // ms of one disk.read at depth 1, median
 }
 
-func routes(tunnel *bridge.Handler, fair *fairness, config map[string]any, results chan<- report) http.Handler {
+func routes(tunnel *bridge.Handler, fair *fairness, config map[string]any, results chan<- report) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /nbd/{target}", fair.watch(tunnel))
-	mux.Handle("GET /client/", typed(http.FileServerFS(web.Files)))
 	mux.Handle("GET /bench/", typed(http.FileServerFS(page)))
 	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(config)
@@ -47,12 +45,16 @@ func routes(tunnel *bridge.Handler, fair *fairness, config map[string]any, resul
 	})
 	mux.HandleFunc("POST /results", func(w http.ResponseWriter, r *http.Request) {
 		var rep report
-		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&rep); err != nil {
+		if err := decode(r, &rep); err != nil {
 			rep.Error = err.Error()
 		}
 		results <- rep
 	})
-	return tunnel.Guard(mux)
+	return mux
+}
+
+func decode(r *http.Request, into any) error {
+	return json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(into)
 }
 
 // typed sets the types that a minimal system does not know.

@@ -58,7 +58,7 @@ suite "Go, WebAssembly in Node" go_js
 suite "JavaScript in Node" node_tests unit
 suite "The client in Node 22" node22_tests
 # One browser at a time: two cores do not carry more.
-suite "Chromium and Firefox" node_tests browser --test-concurrency=1
+suite "Chromium, Firefox and WebKit" node_tests browser --test-concurrency=1
 
 echo
 cat "$tallies"/* | sed -n 's/^skip /SKIPPED /p; s/^fail /FAILED  /p'

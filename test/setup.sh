@@ -10,7 +10,7 @@ wanted=(
   gcc:gcc # of the race detector, with libc6-dev
   nbdkit:nbdkit qemu-nbd:qemu-utils nbd-server:nbd-server nbd-client:nbd-client
   nbdcopy:libnbd-bin nbdsh:python3-libnbd certtool:gnutls-bin
-  chromium:chromium firefox-esr:firefox-esr
+  chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
   grub-mkimage:grub-common

@@ -18,7 +18,7 @@ const (
 	CodeDisconnected      Code = "DISCONNECTED"       // the connection ended by itself
 	CodeUnknownOutcome    Code = "UNKNOWN_OUTCOME"    // it ended before the answer to a write
 	CodeUnflushed         Code = "UNFLUSHED"          // acknowledged writes were lost
-	CodeIdentity          Code = "IDENTITY"           // connected again, to another server or a changed export
+	CodeIdentity          Code = "IDENTITY"           // another server, or the export has changed
 	CodeTimeout           Code = "TIMEOUT"            // no answer during the negotiation, or to a request
 
 	CodeTLSNotOffered        Code = "TLS_NOT_OFFERED"        // required, and STARTTLS was refused

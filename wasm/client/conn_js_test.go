@@ -183,7 +183,7 @@ func TestDialFailures(t *testing.T) {
 	t.Run("refused with an error alone", func(t *testing.T) {
 		last := fakeWebSocket(t)
 		time.AfterFunc(10*time.Millisecond, func() { last().Call("emit", "error") })
-		if _, err := dial(t.Context(), "ws://bridge/", ""); !errors.Is(err, errNotOpened) {
+		if _, err := dial(t.Context(), "ws://bridge/", tickets{}); !errors.Is(err, errNotOpened) {
 			t.Errorf("dial = %v", err)
 		}
 	})

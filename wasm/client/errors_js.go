@@ -147,12 +147,20 @@ func ofConnection(err error) Code {
 		return CodeBridgeUnreachable
 	case errors.As(err, &tunnel):
 		return CodeProtocol
-	case errors.As(err, &closed) && codeOfClose[closed.Code] != "":
+	case errors.As(err, &closed) && codeOfClose[closed.Code] != "" && !lacksCertificate(err, closed):
 		return codeOfClose[closed.Code]
 	case errors.Is(err, nbd.ErrHandshakeTimeout), errors.Is(err, nbd.ErrRequestTimeout):
 		return CodeTimeout
 	}
 	return ""
+}
+
+// lacksCertificate tells a handshake that broke where the server had asked for
+// a client certificate and got none. WebKitGTK does not know close code 1014,
+// by which a bridge tells that the server hung up, and reports a cut.
+func lacksCertificate(err error, closed *CloseError) bool {
+	var handshake *nbd.TLSError
+	return closed.Code == closeBroken && errors.As(err, &handshake) && handshake.CertificateRequested && !handshake.CertificateSent
 }
 
 func ofTLS(err error) Code {

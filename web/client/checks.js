@@ -16,13 +16,14 @@ export const streamRules = { signal: isSignal, onProgress: isFunction, offset: a
  * @param {Bytes} offset
  * @param {Bytes} length
  * @param {number} size of the device
+ * @param {string} [title] how messages call it
  * @returns {[number, number]}
  */
-export function checkRange(offset, length, size) {
+export function checkRange(offset, length, size, title = "device") {
   const from = byteCount("offset", offset);
   const count = byteCount("length", length);
   if (from > size || count > size - from) {
-    throw new NbdError("OUT_OF_RANGE", `${count} bytes at ${from} are beyond the end of the device, which has ${size} bytes.`, { offset: from, length: count });
+    throw new NbdError("OUT_OF_RANGE", `${count} bytes at ${from} are beyond the end of the ${title}, which has ${size} bytes.`, { offset: from, length: count });
   }
   return [from, count];
 }
@@ -30,11 +31,12 @@ export function checkRange(offset, length, size) {
 /**
  * @param {any} ranges
  * @param {number} size
+ * @param {string} [title]
  */
-export function checkRanges(ranges, size) {
+export function checkRanges(ranges, size, title) {
   if (!Array.isArray(ranges)) throw invalid("readMany takes an array of {offset, length}.");
   return ranges.map((range) => {
-    const [offset, length] = checkRange(range?.offset, range?.length, size);
+    const [offset, length] = checkRange(range?.offset, range?.length, size, title);
     return { offset, length };
   });
 }

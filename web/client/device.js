@@ -1,20 +1,20 @@
 import { callRules, checkRange, checkRanges, clamp, exactly, owned, streamRules, viewOf, writeRules, zeroRules } from "./checks.js";
 import { NbdError } from "./errors.js";
 import { append } from "./ranges.js";
+import { readMany, stream } from "./many.js";
 import { check } from "./options.js";
-import { mapBounded, openScope } from "./signals.js";
 
 /** How long close() waits for operations under way, in milliseconds. */
-const closeLimit = 8000;
-/** Reads of one readMany or one stream that are under way at once. */
-const readsAtOnce = 4;
+const closeLimit = 6000;
 /** Bytes of zeros that are written at once where a device can't zero by itself. */
 const zeroChunk = 1 << 20;
 /** The default of a stream's chunkSize, in bytes. */
 const streamChunk = 1 << 20;
+/** How messages call a device without a name. */
+const untitled = "device";
 
 /** @typedef {import("./ranges.js").Extent} Extent */
-/** @typedef {import("./disk.js").BlockSize} BlockSize */
+/** @typedef {import("./facts.js").BlockSize} BlockSize */
 
 /**
  * A count of bytes, from 0 to 2^53-1.
@@ -61,8 +61,8 @@ const streamChunk = 1 << 20;
  * signal. Arguments that can't be meant reject with INVALID_ARGUMENT, ranges
  * beyond the end with OUT_OF_RANGE, changes of a read-only device with
  * READ_ONLY, and everything after close() with CLOSED; none of these reach the
- * device. A device that can't trim or zero may reject both with ENOTSUP. A write, trim or zero that was aborted or failed may have happened,
- * also in part.
+ * device. A device that can't trim or zero may reject both with ENOTSUP. A write,
+ * trim or zero that was aborted or failed may have happened, also in part.
  *
  * @typedef {object} BlockDevice
  * @property {number} size in bytes
@@ -100,6 +100,7 @@ const streamChunk = 1 << 20;
  * @property {number} size
  * @property {BlockSize} blockSize
  * @property {string} [identity] as that of a BlockDevice
+ * @property {string} [title] how messages call it, such as 'disk "vda"'
  * @property {(offset: number, length: number, options: CallOptions) => Promise<Uint8Array<ArrayBuffer>>} read
  * @property {(ranges: {offset: number, length: number}[], options: CallOptions) => Promise<Uint8Array<ArrayBuffer>[]>} [readMany]
  *   default: some reads at once
@@ -111,6 +112,7 @@ const streamChunk = 1 << 20;
  *   default: writes of zeros
  * @property {(offset: number, length: number, options: CallOptions) => Promise<Iterable<Extent>>} [blockStatus]
  *   default: all is data
+ * @property {() => void} [closing] called once, when close() is: what waits in vain should end
  * @property {() => Promise<unknown>} [close] called once, when no operation is under way or they took too long
  * @property {Promise<NbdError | undefined>} [closed] of the device beneath
  */
@@ -136,7 +138,7 @@ export class Device {
     this.#driver = driver;
     this.closed = new Promise((resolve) => { this.#end = resolve; });
     driver.closed?.then((why) => {
-      this.#refusal ??= why ?? closedError();
+      this.#refusal ??= why ?? closedError(driver.title);
       this.#end(why);
     });
   }
@@ -149,6 +151,11 @@ export class Device {
   /** @returns {string | undefined} */
   get identity() { return this.#driver.identity; }
 
+  /** @param {Bytes} offset @param {Bytes} length @returns {[number, number]} */
+  #range(offset, length) {
+    return checkRange(offset, length, this.size, this.#driver.title);
+  }
+
   /**
    * @param {Bytes} offset
    * @param {Bytes} length
@@ -157,7 +164,7 @@ export class Device {
    */
   async read(offset, length, options = {}) {
     const { signal } = check(options, callRules);
-    const [from, count] = checkRange(offset, length, this.size);
+    const [from, count] = this.#range(offset, length);
     return this.run(signal, () => this.#read(from, count, signal));
   }
 
@@ -174,9 +181,9 @@ export class Device {
    */
   async readMany(ranges, options = {}) {
     const { signal } = check(options, callRules);
-    const list = checkRanges(ranges, this.size);
+    const list = checkRanges(ranges, this.size, this.#driver.title);
     return this.run(signal, async () => {
-      if (!this.#driver.readMany) return mapBounded(list, readsAtOnce, signal, ({ offset, length }, scope) => this.#read(offset, length, scope));
+      if (!this.#driver.readMany) return readMany((offset, length, scope) => this.#read(offset, length, scope), list, signal);
       const parts = await this.#driver.readMany(list, { signal });
       return list.map(({ length }, i) => exactly(parts[i], length));
     });
@@ -191,8 +198,8 @@ export class Device {
   async write(offset, bytes, options = {}) {
     const { signal, fua = false, transfer = false } = check(options, writeRules);
     const view = viewOf(bytes);
-    const [from, count] = checkRange(offset, view.byteLength, this.size);
-    const driver = this.#writable();
+    const [from, count] = this.#range(offset, view.byteLength);
+    const driver = this.#writable(from);
     await this.run(signal, async () => {
       if (count > 0) await driver.write(from, transfer ? owned(view) : new Uint8Array(view), { signal, fua });
     });
@@ -212,8 +219,8 @@ export class Device {
    */
   async trim(offset, length, options = {}) {
     const { signal } = check(options, callRules);
-    const [from, count] = checkRange(offset, length, this.size);
-    const driver = this.#writable();
+    const [from, count] = this.#range(offset, length);
+    const driver = this.#writable(from);
     await this.run(signal, async () => {
       if (count > 0) await driver.trim?.(from, count, { signal });
     });
@@ -227,8 +234,8 @@ export class Device {
    */
   async zero(offset, length, options = {}) {
     const { signal, unmap = false } = check(options, zeroRules);
-    const [from, count] = checkRange(offset, length, this.size);
-    const driver = this.#writable();
+    const [from, count] = this.#range(offset, length);
+    const driver = this.#writable(from);
     await this.run(signal, async () => {
       if (count === 0) return;
       if (driver.zero) await driver.zero(from, count, { signal, unmap });
@@ -244,7 +251,7 @@ export class Device {
    */
   async blockStatus(offset, length, options = {}) {
     const { signal } = check(options, callRules);
-    const [from, count] = checkRange(offset, length, this.size);
+    const [from, count] = this.#range(offset, length);
     /** @type {Extent[]} */
     const merged = [];
     return this.run(signal, async () => {
@@ -256,14 +263,16 @@ export class Device {
   }
 
   /**
+   * Up to 8 MiB, and at least two chunks, are fetched ahead; what the loop does
+   * not take is not asked for. To leave the loop ends it.
    * @param {StreamOptions} [options]
    * @returns {AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>} it rejects like read
    */
   async *stream(options = {}) {
     const { signal, onProgress, chunkSize = streamChunk, offset = 0, length } = check(options, streamRules);
-    const [start] = checkRange(offset, 0, this.size);
-    const [from, total] = checkRange(start, length === undefined ? this.size - start : length, this.size);
-    yield* chunksOf(this, { from, total, chunk: chunkSize, signal, onProgress });
+    const [start] = this.#range(offset, 0);
+    const [from, total] = this.#range(start, length === undefined ? this.size - start : length);
+    yield* stream((at, count, scope) => this.read(at, count, { signal: scope }), { offset: from, total, chunkSize, signal, onProgress });
   }
 
   /**
@@ -287,7 +296,8 @@ export class Device {
   }
 
   async #close() {
-    this.#refusal ??= closedError();
+    this.#refusal ??= closedError(this.#driver.title);
+    this.#driver.closing?.();
     await this.#idle();
     await this.#driver.close?.().catch(() => {}); // closed tells what went wrong
     this.#end();
@@ -321,9 +331,9 @@ export class Device {
     }
   }
 
-  /** @returns {WritableDriver} */
-  #writable() {
-    if (!this.#driver.write) throw new NbdError("READ_ONLY", "The device is read-only. Open its disk with readOnly: false, or put an overlay over it.");
+  /** @param {number} offset of what would be changed @returns {WritableDriver} */
+  #writable(offset) {
+    if (!this.#driver.write) throw new NbdError("READ_ONLY", `The ${this.#driver.title ?? untitled} is read-only. Open its disk with readOnly: false and have the export writable, or put an overlay over it.`, { offset });
     return /** @type {WritableDriver} */ (this.#driver);
   }
 }
@@ -347,35 +357,7 @@ async function writeZeros(driver, offset, length, signal) {
   }
 }
 
-/**
- * @param {Device} device
- * @param {{from: number, total: number, chunk: number, signal?: AbortSignal, onProgress?: StreamOptions["onProgress"]}} plan
- */
-async function* chunksOf(device, { from, total, chunk, signal, onProgress }) {
-  const { scope, end } = openScope(signal);
-  /** @type {Promise<Uint8Array<ArrayBuffer>>[]} */
-  const reads = [];
-  let asked = 0;
-  try {
-    for (let done = 0; done < total;) {
-      while (reads.length < readsAtOnce && asked < total) {
-        const length = Math.min(chunk, total - asked);
-        const read = device.read(from + asked, length, { signal: scope });
-        read.catch(() => {}); // it is awaited below, or of no use any more
-        reads.push(read);
-        asked += length;
-      }
-      const bytes = await /** @type {Promise<Uint8Array<ArrayBuffer>>} */ (reads.shift());
-      signal?.throwIfAborted();
-      done += bytes.byteLength;
-      onProgress?.({ done, total });
-      yield bytes;
-    }
-  } finally {
-    end();
-  }
-}
-
-function closedError() {
-  return new NbdError("CLOSED", "The device was closed. Open it again to go on.");
+/** @param {string} [title] */
+function closedError(title = untitled) {
+  return new NbdError("CLOSED", `The ${title} was closed. Open it again to go on.`);
 }

@@ -16,7 +16,7 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "DISCONNECTED", // the connection ended by itself
   "UNKNOWN_OUTCOME", // the connection ended before the answer to a write: it may have happened
   "UNFLUSHED", // writes that had been acknowledged were lost; details.offset and details.length have the range
-  "IDENTITY", // another server, or a changed export, than before or than a store was made for
+  "IDENTITY", // another server or disk than before, or than a store was made for
   "TIMEOUT", // the NBD server did not answer during the negotiation, or to a request
   "TLS_NOT_OFFERED", // TLS is required and the server refused it
   "TLS_DOWNGRADE", // TLS is required and something else kept it away

@@ -3,10 +3,15 @@
  * a Worker of its own; TLS is between that Worker and the NBD server.
  * @module
  */
+import { abandoned, connect } from "./connection.js";
 import { Disk } from "./disk.js";
 import { NbdError } from "./errors.js";
+import { Events } from "./events.js";
+import { explained } from "./localnetwork.js";
 import { infoRequest, listRequest, openRequest } from "./options.js";
+import { Pulse } from "./pulse.js";
 import { Rpc } from "./rpc.js";
+import { unlessAborted } from "./signals.js";
 import { start } from "./wasm.js";
 
 export { Disk, NbdError };
@@ -15,13 +20,16 @@ export { codes, stages } from "./errors.js";
 /** @typedef {import("./options.js").OpenOptions} OpenOptions */
 /** @typedef {import("./options.js").ListOptions} ListOptions */
 /** @typedef {import("./options.js").InfoOptions} InfoOptions */
-/** @typedef {import("./options.js").StreamOptions} StreamOptions */
+/** @typedef {import("./device.js").StreamOptions} StreamOptions */
 /** @typedef {import("./options.js").TlsOptions} TlsOptions */
 /** @typedef {import("./errors.js").NbdErrorCode} NbdErrorCode */
 /** @typedef {import("./errors.js").NbdStage} NbdStage */
-/** @typedef {import("./disk.js").DiskFacts} DiskFacts */
-/** @typedef {import("./disk.js").TlsFacts} TlsFacts */
-/** @typedef {import("./extents.js").Extent} Extent */
+/** @typedef {import("./facts.js").DiskFacts} DiskFacts */
+/** @typedef {import("./facts.js").TlsFacts} TlsFacts */
+/** @typedef {import("./device.js").BlockDevice} BlockDevice */
+/** @typedef {import("./events.js").DiskEvents} DiskEvents */
+/** @typedef {import("./ranges.js").Extent} Extent */
+/** @typedef {import("./stats.js").Stats} Stats */
 /** @typedef {import("./many.js").Progress} Progress */
 /** @typedef {{name: string, description: string}} ExportEntry */
 
@@ -37,15 +45,15 @@ export { codes, stages } from "./errors.js";
  * @returns {Promise<Disk>} rejects with an NbdError, or with the signal's reason
  */
 export async function open(url, options) {
-  const { request, signal, wasm, worker } = openRequest(url, options);
-  signal?.throwIfAborted();
-  const rpc = new Rpc(worker);
+  const parts = openRequest(url, options);
+  parts.signal?.throwIfAborted();
+  const events = new Events();
+  const pulse = new Pulse(events);
   try {
-    await start(rpc, wasm, signal);
-    return new Disk(rpc, await rpc.call("open", [request], { signal }));
+    return new Disk(await connect(parts, pulse), parts.request.url, pulse, events);
   } catch (error) {
-    rpc.terminate(abandoned());
-    throw error;
+    pulse.end();
+    throw await explained(error);
   }
 }
 
@@ -74,18 +82,16 @@ export async function info(url, options) {
  * @param {string} method
  * @param {ReturnType<typeof listRequest>} parts
  */
-async function ask(method, { request, signal, wasm, worker }) {
+async function ask(method, { request, token, signal, wasm, worker }) {
   signal?.throwIfAborted();
   const rpc = new Rpc(worker);
   try {
     await start(rpc, wasm, signal);
+    if (token) request.token = await unlessAborted(token(), signal);
     return await rpc.call(method, [request], { signal });
+  } catch (error) {
+    throw await explained(error);
   } finally {
     rpc.terminate(abandoned());
   }
-}
-
-/** What a call that nobody waits for any more ends with. */
-function abandoned() {
-  return new NbdError("CLOSED", "The connection was ended.");
 }

@@ -21,6 +21,7 @@ const none = { risk() {}, end() {} };
 export function guard({ flush, check }) {
   if (typeof window === "undefined" || typeof document === "undefined") return none;
   const lock = new RiskLock();
+  let ended = false;
   const onGoing = () => { if (lock.held) flush().catch(() => {}); };
   const onBack = () => { check?.().catch(() => {}); };
   const onShow = (/** @type {Event} */ event) => { if (/** @type {PageTransitionEvent} */ (event).persisted) onBack(); };
@@ -31,8 +32,9 @@ export function guard({ flush, check }) {
   ];
   for (const [target, type, listener] of listeners) target.addEventListener(type, listener);
   return {
-    risk: (atRisk) => lock.hold(atRisk),
+    risk: (atRisk) => lock.hold(atRisk && !ended),
     end() {
+      ended = true;
       for (const [target, type, listener] of listeners) target.removeEventListener(type, listener);
       lock.hold(false);
     },

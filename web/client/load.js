@@ -11,7 +11,7 @@ export const lastWords = () => printed;
 export async function loadRuntime() {
   const url = new URL("./wasm_exec.js", import.meta.url).href;
   try {
-    await import(/* @vite-ignore */ url);
+    await import(url);
   } catch (error) {
     throw new NbdError("WASM_LOAD", `${url} could not be loaded (${error}). Check that the page's server still runs, that it serves this file as text/javascript, and that the Content-Security-Policy allows it.`, {}, { cause: error });
   }

@@ -1,4 +1,4 @@
-import { invalid } from "./errors.js";
+import { NbdError, invalid } from "./errors.js";
 
 /**
  * Whom to trust, end to end: the bridge has no part in it. One of ca, pins and
@@ -26,8 +26,9 @@ import { invalid } from "./errors.js";
 /**
  * @typedef {object} ListOptions
  * @property {TlsOptions} [tls]
- * @property {string} [token] a ticket for the bridge, offered as the
- *   subprotocol bearer.<token>
+ * @property {string | (() => string | Promise<string>)} [token] a ticket for the
+ *   bridge, offered as the subprotocol bearer.<token>; or what gives one, which
+ *   is called for each connection that is made, and made again
  * @property {AbortSignal} [signal] gives up; the promise rejects with its reason
  * @property {string | URL | WebAssembly.Module} [wasm] where nbd.wasm is, if not
  *   beside this module, or what it compiles to
@@ -39,21 +40,15 @@ import { invalid } from "./errors.js";
  * @typedef {object} DiskOptions
  * @property {string} [export] name of the export; the default is "", the server's default
  * @property {boolean} [readOnly] default true: writing must be asked for
+ * @property {number} [connections] from 1 to 8, default 1: how many connections
+ *   share the work, each in a Worker of its own, where the export allows several
+ * @property {false | {giveUpAfter?: number}} [reconnect] a connection that is
+ *   lost is made again, for 2 minutes or giveUpAfter, in milliseconds; false:
+ *   its end is that of the disk
  */
 
 /** @typedef {ListOptions & DiskOptions} OpenOptions */
 /** @typedef {ListOptions & Pick<DiskOptions, "export">} InfoOptions */
-
-/**
- * @typedef {object} StreamOptions
- * @property {number | bigint} [offset] default 0
- * @property {number | bigint} [length] the default is all the rest
- * @property {number} [chunkSize] in bytes, from 1 to 16 MiB; default 1 MiB.
- *   Every chunk but the last one has it
- * @property {AbortSignal} [signal]
- * @property {(progress: import("./many.js").Progress) => void} [onProgress]
- *   called before each chunk is handed over
- */
 
 /**
  * What is asked of the worker.
@@ -61,9 +56,13 @@ import { invalid } from "./errors.js";
  * @property {string} url
  * @property {string} [export]
  * @property {boolean} [readOnly]
- * @property {string} [token]
+ * @property {string} [token] unless it is asked for
+ * @property {{giveUpAfter: number}} [reconnect] in milliseconds
  * @property {TlsOptions} tls
  */
+
+/** For how long a connection is made again by default, in milliseconds. */
+const giveUpAfter = 120_000;
 
 /** @typedef {Record<string, (value: any) => boolean>} Rules */
 
@@ -81,12 +80,16 @@ const isKey = (v) => Object.prototype.toString.call(v) === "[object CryptoKey]" 
 export const isSignal = (v) => typeof v?.addEventListener === "function" && typeof v.aborted === "boolean";
 
 /** @param {any} v */
+const isTicket = (v) => isString(v) && /^[\w.-]+$/.test(v);
+/** What timers can wait for. @param {any} v */
+export const isMilliseconds = (v) => Number.isInteger(v) && v > 0 && v < 2 ** 31;
+/** @param {any} v */
 const isLocation = (v) => (isString(v) && v !== "") || v instanceof URL;
 
 /** @type {Rules} */
 const listRules = {
   tls: isObject,
-  token: (v) => isString(v) && /^[\w.-]+$/.test(v),
+  token: (v) => isTicket(v) || isFunction(v),
   signal: isSignal,
   wasm: (v) => isLocation(v) || Object.prototype.toString.call(v) === "[object WebAssembly.Module]",
   worker: (v) => isLocation(v) || isFunction(v),
@@ -94,7 +97,13 @@ const listRules = {
 /** @type {Rules} */
 const infoRules = { ...listRules, export: isString };
 /** @type {Rules} */
-const openRules = { ...listRules, export: isString, readOnly: isBoolean };
+const openRules = {
+  ...infoRules, readOnly: isBoolean,
+  connections: (v) => Number.isInteger(v) && v >= 1 && v <= 8,
+  reconnect: (v) => v === false || isObject(v),
+};
+/** @type {Rules} */
+const reconnectRules = { giveUpAfter: isMilliseconds };
 /** @type {Rules} */
 const tlsRules = {
   mode: (v) => v === "require" || v === "prefer" || v === "off",
@@ -105,21 +114,6 @@ const tlsRules = {
   cert: (v) => isString(v) && v !== "",
   key: (v) => (isString(v) && v !== "") || isKey(v),
 };
-/** @type {Rules} */
-const readRules = { signal: isSignal };
-/** @type {Rules} */
-const writeRules = { signal: isSignal, fua: isBoolean, transfer: isBoolean };
-/** @type {Rules} */
-const zeroRules = { signal: isSignal, unmap: isBoolean };
-/** @type {Rules} */
-const streamRules = {
-  offset: () => true, // byteCount's business, like length
-  length: () => true,
-  chunkSize: (v) => Number.isInteger(v) && v > 0 && v <= 16 << 20,
-  signal: isSignal,
-  onProgress: (v) => typeof v === "function",
-};
-
 /** @type {Record<string, string>} */
 const wanted = {
   "tls.mode": '"require", "prefer" (insecure: whoever is on the path can turn TLS off) or "off"',
@@ -128,7 +122,11 @@ const wanted = {
   "tls.cert": "a PEM string",
   "tls.key": 'a PEM string, or a CryptoKey of type "private" with the usage "sign"',
   "tls.serverName": "a name, not empty",
-  token: "a string of letters, digits and . _ -",
+  token: "a string of letters, digits and . _ -, or a function",
+  connections: "an integer from 1 to 8",
+  reconnect: "false, or an object with giveUpAfter",
+  "reconnect.giveUpAfter": "a number of milliseconds, an integer above 0",
+  timeout: "a number of milliseconds, an integer above 0",
   signal: "an AbortSignal",
   wasm: "a string, a URL or a WebAssembly.Module",
   worker: "a string, a URL or a function that returns a Worker",
@@ -214,10 +212,34 @@ function checkUrl(url) {
  * @param {Rules} rules
  */
 function split(url, options = {}, rules) {
-  const { signal, wasm, worker, tls, ...rest } = check(options, rules);
+  const { signal, wasm, worker, tls, token, ...rest } = check(options, rules);
   /** @type {Request} */
   const request = { url: checkUrl(url), ...rest, tls: checkTls(tls) };
-  return { request, signal: /** @type {AbortSignal | undefined} */ (signal), wasm, worker };
+  if (isString(token)) request.token = token;
+  return {
+    request,
+    token: isFunction(token) ? () => ticketFrom(token) : undefined,
+    signal: /** @type {AbortSignal | undefined} */ (signal),
+    wasm,
+    worker,
+  };
+}
+
+/**
+ * @param {() => unknown} token the caller's
+ * @returns {Promise<string>}
+ */
+async function ticketFrom(token) {
+  const failed = (/** @type {string} */ how, /** @type {unknown} */ cause = undefined) =>
+    new NbdError("UNAUTHORISED", `The option token, a function, ${how}. It must give a ticket: letters, digits and . _ -.`, {}, { stage: "connect", cause });
+  let ticket;
+  try {
+    ticket = await token();
+  } catch (error) {
+    throw failed(`failed (${error})`, error);
+  }
+  if (!isTicket(ticket)) throw failed("gave none");
+  return /** @type {string} */ (ticket);
 }
 
 /**
@@ -225,8 +247,11 @@ function split(url, options = {}, rules) {
  * @param {OpenOptions} [options]
  */
 export function openRequest(url, options) {
-  const parts = split(url, options, openRules);
-  return { ...parts, request: { export: "", readOnly: true, ...parts.request } };
+  const { request: { connections = 1, reconnect = {}, ...given }, ...parts } = /** @type {any} */ (split(url, options, openRules));
+  /** @type {Request} */
+  const request = { export: "", readOnly: true, ...given };
+  if (reconnect) request.reconnect = { giveUpAfter, ...check(reconnect, reconnectRules, "reconnect.") };
+  return { .../** @type {ReturnType<typeof split>} */ (parts), request, connections: /** @type {number} */ (connections) };
 }
 
 /**
@@ -244,38 +269,6 @@ export function listRequest(url, options) {
 export function infoRequest(url, options) {
   const parts = split(url, options, infoRules);
   return { ...parts, request: { export: "", ...parts.request } };
-}
-
-/**
- * @param {any} [options]
- * @returns {{signal?: AbortSignal}}
- */
-export function readOptions(options = {}) {
-  return check(options, readRules);
-}
-
-/**
- * @param {any} [options]
- * @returns {{signal?: AbortSignal, fua?: boolean, transfer?: boolean}}
- */
-export function writeOptions(options = {}) {
-  return check(options, writeRules);
-}
-
-/**
- * @param {any} [options]
- * @returns {{signal?: AbortSignal, unmap?: boolean}}
- */
-export function zeroOptions(options = {}) {
-  return check(options, zeroRules);
-}
-
-/**
- * @param {any} [options]
- * @returns {Omit<StreamOptions, "chunkSize"> & {chunkSize: number}}
- */
-export function streamOptions(options = {}) {
-  return { chunkSize: 1 << 20, ...check(options, streamRules) };
 }
 
 /**

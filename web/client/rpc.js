@@ -1,15 +1,33 @@
-import { NbdError, invalid } from "./errors.js";
+import { NbdError, describe, invalid } from "./errors.js";
 import { spawn } from "./spawn.js";
 
 /**
  * The protocol between page and worker. The first call is start(wasm),
  * which loads the WASM; the others are the functions that it exports.
  *
- * To the worker; calls are answered in any order:
- * @typedef {{id: number, method: string, args: unknown[], abortable: boolean} | {abort: number}} ToWorker
+ * To the worker; calls are answered in any order, and answer is that to an ask:
+ * @typedef {{id: number, method: string, args: unknown[], abortable: boolean} | {abort: number}
+ *   | {answer: number, token: string} | {answer: number, error: Failure}} ToWorker
  *
- * From the worker; the last one says that it can't answer any more:
- * @typedef {{id: number, result: any} | {id: number, error: import("./errors.js").Failure} | {dead: import("./errors.js").Failure}} FromWorker
+ * From the worker; ask wants a ticket, event tells of the connection, and dead
+ * that it can't answer any more:
+ * @typedef {{id: number, result: any} | {id: number, error: Failure} | {dead: Failure}
+ *   | {ask: number} | {event: EventKind, detail: EventDetail}} FromWorker
+ */
+
+/** @typedef {import("./errors.js").Failure} Failure */
+/** @typedef {"lost" | "retrying" | "connected" | "ended"} EventKind */
+
+/**
+ * What the worker tells with an event; delay is in milliseconds.
+ * @typedef {{attempt?: number, delay?: number, cause?: Failure, tls?: import("./facts.js").TlsFacts | null}} EventDetail
+ */
+
+/**
+ * What a Worker may ask of the page, and tell it.
+ * @typedef {object} Hooks
+ * @property {() => Promise<string>} [token] gives a ticket
+ * @property {(kind: EventKind, detail: EventDetail) => void} [event]
  */
 
 /** @typedef {{signal?: AbortSignal, transfer?: Transferable[]}} CallOptions */
@@ -24,9 +42,14 @@ export class Rpc {
   #heard = false;
   /** Why calls are refused. @type {NbdError | undefined} */ #refusal;
   /** Tells shutDown that no call is pending. */ #onIdle = () => {};
+  #hooks;
 
-  /** @param {string | URL | (() => Worker)} [worker] see spawn */
-  constructor(worker) {
+  /**
+   * @param {string | URL | (() => Worker)} [worker] see spawn
+   * @param {Hooks} [hooks]
+   */
+  constructor(worker, hooks = {}) {
+    this.#hooks = hooks;
     this.#worker = spawn(worker);
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#onError(event);
@@ -111,9 +134,20 @@ export class Rpc {
   #receive(message) {
     this.#heard = true;
     if ("dead" in message) return this.terminate(NbdError.from(message.dead));
+    if ("event" in message) return this.#hooks.event?.(message.event, message.detail);
+    if ("ask" in message) return void this.#answer(message.ask);
     const waiting = this.#pending.get(message.id); // none after an abort
     if ("error" in message) waiting?.reject(NbdError.from(message.error));
     else waiting?.resolve(message.result);
+  }
+
+  /** @param {number} id of the question for a ticket */
+  async #answer(id) {
+    try {
+      this.#post({ answer: id, token: await /** @type {NonNullable<Hooks["token"]>} */ (this.#hooks.token)() });
+    } catch (error) {
+      this.#post({ answer: id, error: describe(error) });
+    }
   }
 
   /** @param {ErrorEvent} event a plain Event if the script did not load */

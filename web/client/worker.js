@@ -1,4 +1,4 @@
-// The Worker of one disk: loads the WASM client and answers the calls of rpc.js.
+// The Worker of one connection: loads the WASM client and answers the calls of rpc.js.
 import { NbdError, describe } from "./errors.js";
 import { compile, instantiate, lastWords, loadRuntime } from "./load.js";
 import { furnishThread } from "./node.js";
@@ -6,11 +6,16 @@ import { furnishThread } from "./node.js";
 /** @type {Record<string, (...args: any[]) => Promise<any>>} */
 let api = { start };
 
+/** Who waits for a ticket. @type {Map<number, (answer: Promise<string>) => void>} */
+const asking = new Map();
+let lastAsk = 0;
+
 /** Controllers of the calls that may be aborted. @type {Map<number, AbortController>} */
 const aborters = new Map();
 
 globalThis.onmessage = (/** @type {MessageEvent<import("./rpc.js").ToWorker>} */ { data }) => {
   if ("abort" in data) aborters.get(data.abort)?.abort();
+  else if ("answer" in data) answered(data);
   else answer(data);
 };
 // What fails where nobody waits for it, such as a trap inside a promise callback.
@@ -22,8 +27,7 @@ async function answer({ id, method, args, abortable }) {
   const aborter = abortable ? new AbortController() : undefined;
   if (aborter) aborters.set(id, aborter);
   try {
-    const given = method === "open" ? [...args, { event }] : args;
-    const result = await api[method](...given, aborter?.signal);
+    const result = await api[method](...args, aborter?.signal);
     const transfer = result instanceof Uint8Array ? [result.buffer] : [];
     postMessage({ id, result }, { transfer });
   } catch (error) {
@@ -31,15 +35,6 @@ async function answer({ id, method, args, abortable }) {
   } finally {
     aborters.delete(id);
   }
-}
-
-/**
- * Tells the page of an outage.
- * @param {string} kind
- * @param {object} detail
- */
-function event(kind, detail) {
-  postMessage({ event: kind, detail });
 }
 
 /**
@@ -54,8 +49,31 @@ async function start(wasm) {
   const instance = await instantiate(module, go.importObject);
   const ready = new Promise((resolve) => Object.assign(globalThis, { nbdbridgeReady: resolve }));
   const ended = go.run(instance).then(() => die("it exited"), die);
-  api = await Promise.race([ready, ended.then(() => Promise.reject(death("it exited")))]);
+  const { open, ...others } = await Promise.race([ready, ended.then(() => Promise.reject(death("it exited")))]);
+  api = { ...others, open: (request, asks, signal) => open(request, { token: asks ? ask : undefined, event: tell }, signal) };
   return fresh;
+}
+
+/** Asks the page for a ticket. @returns {Promise<string>} */
+function ask() {
+  const id = ++lastAsk;
+  postMessage({ ask: id });
+  return new Promise((resolve) => asking.set(id, resolve));
+}
+
+/** @param {{answer: number, token: string} | {answer: number, error: import("./errors.js").Failure}} answer */
+function answered(answer) {
+  asking.get(answer.answer)?.("error" in answer ? Promise.reject(NbdError.from(answer.error)) : Promise.resolve(answer.token));
+  asking.delete(answer.answer);
+}
+
+/**
+ * Tells the page what becomes of the connection.
+ * @param {string} kind
+ * @param {{cause?: unknown}} detail
+ */
+function tell(kind, detail) {
+  postMessage({ event: kind, detail: detail.cause === undefined ? detail : { ...detail, cause: describe(detail.cause) } });
 }
 
 /** @param {unknown} cause */

@@ -77,7 +77,7 @@ function openDisk(choose, options) {
   return run("Opening the disk…", "The disk could not be opened.", async (signal) => {
     const place = choose();
     closeDisk();
-    const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal });
+    const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal, reconnect: false });
     if (signal.aborted) return void opened.close();
     disk = opened;
     showDisk(opened, options);

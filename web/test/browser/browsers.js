@@ -1,4 +1,4 @@
-// Real browsers: Debian's Chromium and Firefox ESR, headless, profiles empty.
+// Real browsers: Debian's Chromium, Firefox ESR and WebKitGTK, unseen, profiles empty.
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,11 +6,16 @@ import { after, before, describe } from "node:test";
 import puppeteer from "puppeteer-core";
 import { executable, missingPackages } from "./needs.js";
 import { run } from "./processes.js";
+import { WebKit } from "./webkit.js";
 
 const paths = {
   chromium: process.env.CHROMIUM ?? "/usr/bin/chromium",
   firefox: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+  webkit: process.env.WEBKIT_DRIVER ?? "/usr/bin/WebKitWebDriver",
 };
+
+/** Debian's packages that bring the browsers. */
+const packagesOf = { chromium: ["chromium"], firefox: ["firefox-esr"], webkit: ["webkit2gtk-driver", "xvfb"] };
 
 const chromiumFlags = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -35,10 +40,26 @@ const firefoxPrefs = {
  * @typedef {object} World
  * @property {string[]} [names] that resolve to this machine
  * @property {() => Promise<string>} [authority] the file of a CA to trust
+ * @property {boolean} [webkit] true for suites whose pages do no more than
+ *   evaluate and close: they run in WebKit too
  */
 
-/** @param {BrowserName} name @param {string} profile @param {World} world */
-async function launch(name, profile, { names = [], authority }) {
+/** @typedef {{page: (url: string) => Promise<import("puppeteer-core").Page>, close: () => Promise<void>}} Launched */
+
+/** @param {BrowserName} name @param {string} profile @param {World} world @returns {Promise<Launched>} */
+async function launch(name, profile, world) {
+  if (name === "webkit") return /** @type {any} */ (WebKit.launch(paths.webkit, profile));
+  const browser = await puppet(name, profile, world);
+  const page = async (/** @type {string} */ url) => {
+    const page = await browser.newPage();
+    await page.goto(url, { timeout: 60_000 });
+    return page;
+  };
+  return { page, close: () => browser.close() };
+}
+
+/** @param {"chromium" | "firefox"} name @param {string} profile @param {World} world */
+async function puppet(name, profile, { names = [], authority }) {
   const common = { executablePath: paths[name], headless: true, userDataDir: profile, timeout: 120_000, protocolTimeout: 120_000 };
   if (name === "firefox") {
     if (authority) await trust(profile, await authority());
@@ -63,7 +84,7 @@ async function trust(folder, file) {
 
 /** @param {BrowserName} name @returns {string | false} why a suite can't run; in CI that is an error */
 function missing(name) {
-  return missingPackages(executable(paths[name]) ? [] : [name === "firefox" ? "firefox-esr" : name]);
+  return missingPackages(executable(paths[name]) ? [] : packagesOf[name]);
 }
 
 /**
@@ -90,8 +111,9 @@ export async function until(page, condition, ...args) {
  */
 export function inEachBrowser(title, suite, world = {}) {
   for (const name of /** @type {BrowserName[]} */ (Object.keys(paths))) {
+    if (name === "webkit" && !world.webkit) continue;
     describe(`${title} in ${name}`, { skip: missing(name) }, () => {
-      /** @type {import("puppeteer-core").Browser} */
+      /** @type {Launched} */
       let browser;
       let profile = "";
       before(async () => {
@@ -102,14 +124,7 @@ export function inEachBrowser(title, suite, world = {}) {
         await browser?.close();
         await rm(profile, { recursive: true, force: true, maxRetries: 5 });
       });
-      suite({
-        name,
-        page: async (url) => {
-          const page = await browser.newPage();
-          await page.goto(url, { timeout: 60_000 });
-          return page;
-        },
-      });
+      suite({ name, page: (url) => browser.page(url) });
     });
   }
 }

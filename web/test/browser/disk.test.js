@@ -78,4 +78,4 @@ inEachBrowser("reading and writing", ({ page: openPage, name: browser }) => {
       });
     }
   }
-});
+}, { webkit: true });

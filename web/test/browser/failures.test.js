@@ -22,7 +22,7 @@ async function attempt(/** @type {any} */ { url, options }) {
 /** Runs in the page: reads until the connection dies, with others waiting. */
 async function readUntilCut(/** @type {any} */ { url, options }) {
   const { open } = await import(/** @type {any} */ ("/client/index.js"));
-  const disk = await open(url, options);
+  const disk = await open(url, { ...options, reconnect: false });
   const state = /** @type {any} */ (globalThis);
   state.reading = true;
   const lane = async () => {
@@ -126,4 +126,4 @@ inEachBrowser("failing", ({ page: openPage }) => {
     assert.match(result.message, /open the disk again/);
     await victim.close();
   });
-});
+}, { webkit: true });

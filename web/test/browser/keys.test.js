@@ -55,4 +55,4 @@ inEachBrowser("keys that stay in the browser", ({ page: openPage, name: browser 
       await page.close();
     });
   }
-});
+}, { webkit: true });

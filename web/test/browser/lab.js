@@ -97,6 +97,17 @@ export class Lab {
   }
 
   /**
+   * nbdkit over nothing: it makes up the pattern, for disks larger than files.
+   * @param {number} size @param {{dir: string}} pki
+   */
+  async nbdkitPattern(size, pki) {
+    const port = await freePort();
+    const process = await this.processes.start({ port, host: "127.0.0.1" }, "nbdkit", "--foreground", "--ipaddr=127.0.0.1", `--port=${port}`,
+      "--tls=require", "--tls-verify-peer", `--tls-certificates=${pki.dir}`, "pattern", String(size));
+    return { ...process, port, target: `tcp://127.0.0.1:${port}` };
+  }
+
+  /**
    * qemu-nbd over a file, as export "vda"; with a PKI it demands TLS and a
    * client certificate.
    * @param {string} file @param {{dir: string}} [pki] @param {string[]} options

@@ -9,9 +9,9 @@ import { serveFolder } from "./site.js";
 import { pack, project, tool } from "./tarball.js";
 
 const app = `import { open } from "nbdbridge";
-  import { withCache } from "nbdbridge/layers";
+  import { withPersistentCache } from "nbdbridge/layers"; // it has a Worker of its own
   globalThis.job = async (url, tls) => {
-    const disk = withCache(await open(url, { tls }));
+    const disk = await withPersistentCache(await open(url, { tls }));
     const bytes = await disk.read(1000, 5000);
     await disk.close();
     return [...bytes];
@@ -30,7 +30,8 @@ async function prepare() {
   const pki = await lab.pki("pki");
   const { target } = await lab.nbdkit(await lab.disk("disk.img"), pki);
   const folder = await project(join(lab.dir, "app"), await pack(lab.dir), files);
-  await tool("vite/bin/vite.js", "build", "--logLevel=warn", folder);
+  const { stdout, stderr } = await tool("vite/bin/vite.js", "build", "--logLevel=warn", folder);
+  assert.equal(stdout + stderr, "", "Vite has nothing to complain of");
   return { lab, pki, target, folder };
 }
 

@@ -44,7 +44,10 @@ export class Processes {
     child.on("error", (error) => entry.output.push(String(error))); // it can't be started
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (b) => entry.output.push(String(b)));
     await this.#untilAnswers(at, () => ended(child), () => `${program} ${args.join(" ")} does not answer: ${entry.output.join("")}`);
-    return { child, output: () => entry.output.join(""), kill: () => kill(child) };
+    return {
+      child, output: () => entry.output.join(""), kill: () => kill(child),
+      /** Starts it once more, after its end. */ again: () => this.start(at, program, ...args),
+    };
   }
 
   /**

@@ -65,15 +65,18 @@ inEachBrowser("the client", ({ page: openPage }) => {
     await lab.close();
   });
 
-  /** @param {Record<string, string>} directives @param {(page: import("puppeteer-core").Page) => Promise<unknown>} work */
-  async function under(directives, work) {
-    headers["Content-Security-Policy"] = Object.entries(directives).map((d) => d.join(" ")).join("; ");
+  /** @param {Record<string, string>} fields of every answer @param {(page: import("puppeteer-core").Page) => Promise<unknown>} work */
+  async function withHeaders(fields, work) {
+    Object.assign(headers, fields);
     const page = await openPage(site.origin);
     const result = await work(page);
-    delete headers["Content-Security-Policy"];
+    for (const name of Object.keys(fields)) delete headers[name];
     await page.close();
     return result;
   }
+
+  /** @param {Record<string, string>} directives @param {(page: import("puppeteer-core").Page) => Promise<unknown>} work */
+  const under = (directives, work) => withHeaders({ "Content-Security-Policy": Object.entries(directives).map((d) => d.join(" ")).join("; ") }, work);
 
   test("opens under the documented policy, in the page and in a Worker", async () => {
     const directives = policy(`ws://127.0.0.1:${bridge.port}`);
@@ -93,6 +96,12 @@ inEachBrowser("the client", ({ page: openPage }) => {
     for (const [changed, says] of table) {
       assert.match(String(await under({ ...directives, ...changed }, (page) => page.evaluate(attempt, job))), says);
     }
+  });
+
+  test("opens in a page that is cross-origin isolated", async () => {
+    const fields = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+    const result = await withHeaders(fields, async (page) => [await page.evaluate(() => crossOriginIsolated), await page.evaluate(attempt, job)]);
+    assert.deepEqual(result, [true, diskSize]);
   });
 
   test("fetches and compiles once for many disks, and not at all with a module", async () => {

@@ -1,5 +1,6 @@
 // The client in Node 22: nbdkit with TLS through the bridge.
 import assert from "node:assert/strict";
+import { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { Worker as Thread } from "node:worker_threads";
@@ -8,15 +9,18 @@ import { Lab, diskSize, pattern } from "../browser/lab.js";
 import { missingPackages } from "../browser/needs.js";
 import { run } from "../browser/processes.js";
 
+const client = new URL("../../client/", import.meta.url);
+
 describe("a disk in Node", { skip: missingPackages() }, () => {
   /** @type {Lab} */ let lab;
   /** @type {Awaited<ReturnType<Lab["bridge"]>>} */ let bridge;
+  /** @type {Awaited<ReturnType<Lab["pki"]>>} */ let pki;
   /** @type {import("nbdbridge").TlsOptions} */ let tls;
   let file = "";
 
   before(async () => {
     lab = await Lab.create();
-    const pki = await lab.pki("pki");
+    pki = await lab.pki("pki");
     tls = { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key };
     file = await lab.disk("disk.img");
     const server = await lab.nbdkit(file, pki);
@@ -55,6 +59,14 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
     assert.equal((await info(bridge.url("lab"), { tls })).size, diskSize);
   });
 
+  test("is opened with a key that can't be extracted", async () => {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+    const pem = KeyObject.from(publicKey).export({ type: "spki", format: "pem" });
+    const disk = await open(bridge.url("lab"), { tls: { ...tls, cert: await lab.certify(pki, String(pem)), key: privateKey } });
+    assert.deepEqual(await disk.read(0, 16), new Uint8Array(pattern(0, 16)));
+    await disk.close();
+  });
+
   test("gives up a call and an open with the reason", async () => {
     const disk = await open(bridge.url("slow"), { tls });
     const signal = AbortSignal.timeout(50);
@@ -75,7 +87,7 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
 
   test("ends with the bridge", async () => {
     const own = await lab.bridge({ lab: (await lab.nbdkit(file, undefined, "--filter=delay", "delay-read=30")).target });
-    const disk = await open(own.url("lab"), { tls: { mode: "off" } });
+    const disk = await open(own.url("lab"), { tls: { mode: "off" }, reconnect: false });
     await Promise.all([assert.rejects(disk.read(0, 512), NbdError), own.kill()]);
     assert.ok(await disk.closed instanceof NbdError);
     await disk.close();
@@ -91,6 +103,7 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
       [{ wasm: "nbd.wasm" }, "INVALID_ARGUMENT", /must be absolute/],
       [{ worker: () => /** @type {any} */ ({}) }, "INVALID_ARGUMENT", /must return a Worker/],
       [{ worker: () => /** @type {any} */ (new Thread("throw new Error('broken')", { eval: true })) }, "WASM_LOAD", /broken/],
+      [{ worker: () => /** @type {any} */ (new Thread(new URL(`data:text/javascript,import "${client}worker.js"; Promise.reject("nobody waits")`))) }, "WORKER", /stopped: nobody waits/],
       [{ worker: () => /** @type {any} */ (new Thread("process.exit(3)", { eval: true })) }, "WASM_LOAD", /code 3/],
     ];
     for (const [options, code, says] of table) {
@@ -99,8 +112,8 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
   });
 
   test("opens with a module and a thread of one's own", async () => {
-    const wasm = await WebAssembly.compile(await readFile(new URL("../../client/nbd.wasm", import.meta.url)));
-    const worker = () => /** @type {any} */ (new Thread(new URL("../../client/worker.js", import.meta.url)));
+    const wasm = await WebAssembly.compile(await readFile(new URL("nbd.wasm", client)));
+    const worker = () => /** @type {any} */ (new Thread(new URL("worker.js", client)));
     const disk = await open(bridge.url("lab"), { tls, wasm, worker });
     assert.deepEqual(await disk.read(512, 8), new Uint8Array(pattern(512, 8)));
     await disk.close();

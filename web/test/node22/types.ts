@@ -2,18 +2,26 @@
 // line under an expected error is a mistake that types must catch.
 import { open, list, info, NbdError, codes, type Disk, type OpenOptions, type NbdErrorCode } from "nbdbridge";
 import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
-import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, type Profile } from "nbdbridge/layers";
+import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, withPersistentCache, type Profile } from "nbdbridge/layers";
+import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
+import { V86 } from "v86";
 
 const tls = { ca: "PEM", serverName: "nbd7.lab", pins: ["sha256/x"] };
 const signal = new AbortController().signal;
-const options: OpenOptions = { export: "vda", readOnly: false, tls, signal, wasm: new URL("nbd.wasm", "https://app.example"), worker: () => new Worker("/worker.js") };
+const options: OpenOptions = { export: "vda", readOnly: false, tls, signal, connections: 2, token: async () => "ticket", reconnect: { giveUpAfter: 30_000 }, wasm: new URL("nbd.wasm", "https://app.example"), worker: () => new Worker("/worker.js") };
 const disk: Disk = await open(new URL("wss://bridge.example/nbd/lab7"), options);
 const module: WebAssembly.Module = await WebAssembly.compile(new Uint8Array());
 await open("wss://bridge.example/nbd/lab7", { wasm: module, worker: "/worker.js", tls: { mode: "off" } });
 
+disk.on("reconnecting", ({ attempt, delay, cause }) => console.log(attempt + delay, cause.code), { signal });
+await disk.check({ timeout: 1000, signal });
+const plain: BlockDevice = disk;
+const read: number = disk.stats().bytesRead;
+console.log(plain.size, read);
+
 // Every layer takes a disk or a layer, and is a device.
 const devices: BlockDevice[] = [
-  withCache(disk, { size: 1 << 20 }), withOverlay(disk, memoryStore()), readOnlyView(disk), region(disk, { offset: 0n, length: 512 }), record(disk),
+  withCache(disk, { size: 1 << 20 }), withOverlay(disk, memoryStore()), readOnlyView(disk), await withPersistentCache(disk, { size: 1 << 30, signal }), region(disk, { offset: 0n, length: 512 }), record(disk),
   withCache(withOverlay(readOnlyView(region(disk, { offset: 0, length: 512 })), memoryStore({ limit: 1 << 20 }))),
   new Device({ size: 512, blockSize: disk.blockSize, read: async (offset, length) => new Uint8Array(length) }),
 ];
@@ -30,6 +38,11 @@ for (const device of devices) {
   console.log(many, ended?.code === "CLOSED");
 }
 
+const machine: V86DiskOptions = { writes: "back", cache: false, stallAfter: 1000 };
+const hda = v86Disk(devices[0], machine);
+new V86({ hda, cdrom: v86Disk(disk) });
+hda.on("stalled", ({ since }) => console.log(since + hda.byteLength), { signal });
+
 const profile: Profile = record(disk).profile();
 await prefetch(disk, profile, { signal });
 const names: string[] = (await list("wss://bridge.example/nbd/lab7", { tls })).map((e) => e.name);
@@ -45,6 +58,10 @@ await open("wss://bridge.example", { tls, wasmUrl: "/nbd.wasm" });
 await open("wss://bridge.example", { tls: { mode: "required" } });
 // @ts-expect-error: a Worker has to be made for each connection
 await open("wss://bridge.example", { tls, worker: new Worker("/worker.js") });
+// @ts-expect-error: true says nothing
+await open("wss://bridge.example", { tls, reconnect: true });
+// @ts-expect-error: an event that is none
+disk.on("lost", () => {});
 // @ts-expect-error: list opens no disk
 await list("wss://bridge.example", { tls, readOnly: false });
 // @ts-expect-error: reads have no such option
@@ -63,6 +80,12 @@ withOverlay(disk);
 region(disk, { offset: 0 });
 // @ts-expect-error: a code that is none
 const code: NbdErrorCode = "BROKEN";
+// @ts-expect-error: a policy that is none
+v86Disk(disk, { writes: "never" });
+// @ts-expect-error: a device, not its URL
+v86Disk("wss://bridge.example/nbd/lab7");
+// @ts-expect-error: it is opened first
+withCache(withPersistentCache(disk));
 // @ts-expect-error: a view has no changes to commit
 readOnlyView(disk).commit();
 // @ts-expect-error: something that only reads is no device

@@ -66,13 +66,18 @@ test("a read-only disk sends nothing that changes it", async () => {
   assert.equal(worker().sent.length, before);
 });
 
-test("what an export does not offer has a code", async () => {
-  const disk = await opened();
-  delete worker().answers.trim;
-  const trimming = disk.trim(0, 1);
+test("what an export does not offer is made up for, or has a code", async () => {
+  const disk = await opened({ size: 3 << 20, features: { ...facts.features, zero: false, trim: false } });
+  worker().answers.write = () => undefined;
+  await disk.trim(0, 1000);
+  await disk.zero(5, 2 << 20, { unmap: true });
+  const sent = worker().sent.filter((m) => m.method !== "wait").slice(2);
+  assert.deepEqual(sent.map((m) => [m.method, m.args[0], m.args[1].length, m.args[1].some(Boolean)]), [["write", 5, 1 << 20, false], ["write", 5 + (1 << 20), 1 << 20, false]]);
+  delete worker().answers.cache;
+  const caching = disk.cache(0, 1);
   await settled();
-  worker().fail(worker().last("trim").id, { code: "ENOTSUP", message: "trimming: not supported", stage: "transmission", details: { offset: 0 } });
-  await assert.rejects(trimming, { code: "ENOTSUP", retryable: false, offset: 0 });
+  worker().fail(worker().last("cache").id, { code: "ENOTSUP", message: "caching: not supported", stage: "transmission", details: { offset: 0 } });
+  await assert.rejects(caching, { code: "ENOTSUP", retryable: false, offset: 0 });
 });
 
 test("block status asks on until the range is covered, and merges", async () => {

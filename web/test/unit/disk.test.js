@@ -28,7 +28,7 @@ test("open starts a worker, loads the WASM and hands over the request", async ()
   const disk = await open(url, { ...options, wasm: "https://cdn/x.wasm" });
   assert.deepEqual(worker().sent.map((m) => m.method), ["start", "open", "wait"]);
   assert.deepEqual(worker().sent[0].args, ["https://cdn/x.wasm"]);
-  assert.deepEqual(worker().sent[1].args[0], { url, export: "vda", readOnly: false, tls: { mode: "require", ca: "PEM", serverName: "nbd7.lab" } });
+  assert.deepEqual(worker().sent[1].args[0], { url, export: "vda", readOnly: false, reconnect: { giveUpAfter: 120_000 }, tls: { mode: "require", ca: "PEM", serverName: "nbd7.lab" } });
   assert.deepEqual([disk.size, disk.byteLength, disk.readOnly, disk.exportName, disk.blockSize.preferred, disk.tls], [1000, 1000, false, "vda", 4096, null]);
 });
 
@@ -64,6 +64,39 @@ test("an open whose WASM does not load rejects", async () => {
   assert.equal(worker().terminated, 1);
 });
 
+test("a function gives the ticket: for each connection of a disk, and once for list", async () => {
+  let asked = 0;
+  const token = async () => `ticket-${++asked}`;
+  await open(url, { ...options, token });
+  assert.deepEqual([worker().sent[1].args[0].token, worker().sent[1].args[1]], [undefined, true]);
+  worker().say({ ask: 1 });
+  await settled();
+  assert.deepEqual(worker().sent.at(-1), { answer: 1, token: "ticket-1" });
+  await open(url, { ...options, token: "fixed" });
+  assert.deepEqual([worker().sent[1].args[0].token, worker().sent[1].args[1]], ["fixed", false]);
+  FakeWorker.answers.list = () => [];
+  await list(url, { tls: options.tls, token });
+  assert.equal(worker().last("list").args[0].token, "ticket-2");
+  const stuck = new AbortController();
+  const listing = list(url, { tls: options.tls, token: () => new Promise(() => {}), signal: stuck.signal });
+  await settled();
+  stuck.abort("enough");
+  await assert.rejects(listing, (e) => e === "enough");
+  assert.equal(worker().terminated, 1);
+});
+
+test("a disk has an identity, without what may be secret in the URL", async () => {
+  const identity = async (changed = {}, at = url) => {
+    FakeWorker.answers.open = () => ({ ...facts, ...changed });
+    return (await open(at, options)).identity;
+  };
+  const plain = await identity();
+  assert.equal(plain, `${url} "vda" 1000 no key`);
+  assert.equal(await identity({}, `${url}?ticket=SECRET`), plain);
+  const others = [await identity({ size: 2 }), await identity({ exportName: "vdb" }), await identity({ tls: { peer: { pin: "sha256/x" } } }), await identity({}, `${url}/x`)];
+  assert.equal(new Set([plain, ...others]).size, 5);
+});
+
 test("list answers and ends its worker", async () => {
   FakeWorker.answers.list = () => [{ name: "vda", description: "" }];
   assert.deepEqual(await list(url, { tls: options.tls }), [{ name: "vda", description: "" }]);
@@ -79,6 +112,7 @@ test("read gives the bytes; offsets may be bigint", async () => {
 test("ranges that can't be meant are not sent", async () => {
   const disk = await opened();
   const before = worker().sent.length;
+  await assert.rejects(disk.read(1000, 1), { message: /beyond the end of the disk "vda", which has 1000 bytes/ });
   for (const [offset, length] of [[-1, 1], [0.5, 1], [0, -1], [2 ** 53, 1], [0n, 2n ** 64n]]) {
     await assert.rejects(disk.read(offset, length), { code: "INVALID_ARGUMENT" });
   }
@@ -133,7 +167,7 @@ test("write with transfer detaches the buffer, but not in vain", async () => {
 test("a read-only disk refuses writes by itself", async () => {
   const disk = await opened({ readOnly: true });
   const view = bytes(1);
-  await assert.rejects(disk.write(0, view, { transfer: true }), { code: "READ_ONLY" });
+  await assert.rejects(disk.write(0, view, { transfer: true }), { code: "READ_ONLY", message: /^The disk "vda" is read-only/ });
   assert.equal(view.byteLength, 1);
   await disk.flush();
 });
@@ -164,7 +198,7 @@ test("close lets what is under way end, and is idempotent", async () => {
   const reading = disk.read(0, 2);
   const closing = disk.close();
   assert.equal(disk.close(), closing);
-  await assert.rejects(disk.read(0, 1), { code: "CLOSED" });
+  await assert.rejects(disk.read(0, 1), { code: "CLOSED", message: /^The disk "vda" was closed/ });
   await assert.rejects(disk.flush(), { code: "CLOSED" });
   assert.deepEqual(await reading, bytes(0, 1));
   await closing;
@@ -187,7 +221,7 @@ test("a connection that ends tells why, to everybody", async () => {
   await settled();
   assert.equal(worker().terminated, 1);
   await disk.close();
-  await assert.rejects(disk.read(0, 1), { code: "CLOSED" });
+  await assert.rejects(disk.read(0, 1), { code: "DISCONNECTED" });
 });
 
 test("a worker that dies leaves nothing pending", async () => {

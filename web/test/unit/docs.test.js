@@ -2,26 +2,42 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { format } from "node:util";
+import { NbdError, codes } from "../../client/index.js";
+import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
 
 const text = readFileSync(new URL("../../../docs/javascript.md", import.meta.url), "utf8");
 const examples = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
 
+/** A bridge with one export, of zeros. */
+function serve() {
+  const disk = { ...facts, size: 8 << 20, readOnly: true };
+  let end = () => {};
+  const ended = new Promise((resolve) => { end = () => resolve(undefined); });
+  return {
+    start: () => undefined, open: () => disk, info: () => disk, list: () => [{ name: "vda", description: "" }],
+    read: (/** @type {number} */ _, /** @type {number} */ length) => new Uint8Array(length), flush: () => undefined, check: () => true,
+    wait: () => ended, close: () => end(),
+  };
+}
+
 /** V86 proper needs a BIOS: test/node22 runs it. @param {string} name */
 const locate = (name) => name === "v86" ? new URL("fake-emulator.js", import.meta.url).href : import.meta.resolve(name);
 
-/** Runs it as a module, with the package by its own name and a device. @param {string} code */
+/** Runs it as a module, with the package by its own name, a device, and a bridge for open. @param {string} code */
 async function run(code) {
   const source = code.replace(/from "(nbdbridge[^"]*|v86)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
   /** @type {string[]} */ const printed = [];
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));
-  Object.assign(globalThis, { device: new MemoryDisk(8 << 20).device });
+  install();
+  FakeWorker.serve = serve;
+  Object.assign(globalThis, { device: new MemoryDisk(8 << 20).device, caPem: "PEM" });
   try {
     await import(`data:text/javascript,${encodeURIComponent(source)}`);
   } finally {
     console.log = print;
-    Reflect.deleteProperty(globalThis, "device");
+    for (const name of ["device", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
   }
   return printed;
 }
@@ -32,4 +48,25 @@ test("the examples of docs/javascript.md run, and print what they say", async ()
     const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map(([, said]) => said);
     assert.deepEqual(await run(code), promised, code);
   }
+});
+
+test("the table of codes in docs/javascript.md is complete, and in order", () => {
+  const rows = [...text.matchAll(/^\| `([A-Z_\d]+)` \| (.+) \| (?:(yes) )?\|$/gm)].map(([, code, , yes]) => ({ code, retryable: !!yes }));
+  assert.deepEqual(rows, codes.map((code) => ({ code, retryable: new NbdError(code, "").retryable })));
+});
+
+test("docs/javascript.md has every option and every event", async () => {
+  const { openRequest } = await import("../../client/options.js");
+  const known = (/** @type {any} */ options) => {
+    try {
+      openRequest("wss://b.example/nbd/x", options);
+    } catch (error) {
+      return String(error).match(/known are (.*)\./)?.[1].split(", ") ?? [];
+    }
+    return [];
+  };
+  const names = [...known({ zz: 1 }), ...known({ tls: { zz: 1 } })];
+  assert.ok(names.length > 10);
+  for (const name of names) assert.ok(new RegExp(`^\\| .*\`${name}\`.*\\|`, "m").test(text), name);
+  for (const name of ["stalled", "resumed", "reconnecting", "reconnected", "closed", "stats"]) assert.match(text, new RegExp(`^\\| \`${name}\` \\| .*\\|$`, "m"));
 });

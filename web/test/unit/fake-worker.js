@@ -1,5 +1,6 @@
 // A Worker for Node that a test answers by hand, or with answerAll.
 import { Buffer } from "node:buffer";
+import { describe } from "../../client/errors.js";
 
 /** Facts of a disk as the worker tells them. */
 export const facts = {
@@ -15,6 +16,7 @@ export const facts = {
 export class FakeWorker {
   /** @type {FakeWorker[]} */ static made = [];
   /** What answers every call of workers made from now on. @type {Record<string, (...args: any[]) => any>} */ static answers = {};
+  /** Gives each worker answers of its own instead. @type {(() => Record<string, (...args: any[]) => any>) | undefined} */ static serve;
   /** @type {any} */ onmessage;
   /** @type {any} */ onerror;
   /** @type {any} */ onmessageerror;
@@ -24,7 +26,7 @@ export class FakeWorker {
   /** @param {...any} args */
   constructor(...args) {
     this.args = args;
-    this.answers = FakeWorker.answers;
+    this.answers = FakeWorker.serve?.() ?? FakeWorker.answers;
     FakeWorker.made.push(this);
   }
 
@@ -33,7 +35,21 @@ export class FakeWorker {
     const copy = structuredClone(message, { transfer });
     this.sent.push(copy);
     const answer = this.answers[copy.method];
-    if (answer) queueMicrotask(async () => this.reply(copy.id, await answer(...copy.args)));
+    if (answer) queueMicrotask(() => this.#answer(copy, answer));
+  }
+
+  /** @param {any} call @param {(...args: any[]) => any} answer */
+  async #answer({ id, args }, answer) {
+    try {
+      this.reply(id, await answer(...args));
+    } catch (error) {
+      this.fail(id, describe(error));
+    }
+  }
+
+  /** What the worker tells by itself. @param {any} message */
+  say(message) {
+    this.onmessage({ data: message });
   }
 
   /** @param {number} id @param {any} result */
@@ -59,6 +75,7 @@ export class FakeWorker {
 /** Puts the fake in place; returns the last Worker made. */
 export function install() {
   FakeWorker.made = [];
+  FakeWorker.serve = undefined;
   FakeWorker.answers = { start: () => undefined, open: () => facts };
   /** @type {any} */ (globalThis).Worker = FakeWorker;
   return () => /** @type {FakeWorker} */ (FakeWorker.made.at(-1));

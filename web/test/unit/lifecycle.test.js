@@ -62,6 +62,7 @@ test("a lock is held while data is at risk, and not longer", async () => {
   assert.equal(held.size, 0);
   risk(true);
   end();
+  risk(true); // what ends late
   await settled();
   assert.deepEqual([asked.length, held.size], [3, 0]);
 });

@@ -25,7 +25,7 @@ test("readMany has its reads under way together and keeps their order", async ()
   const { disk, reads } = await opened();
   const reading = disk.readMany([{ offset: 5n, length: 1 }, { offset: 1, length: 2n }, { offset: 9, length: 0 }]);
   await settled();
-  assert.deepEqual(reads().map((m) => m.args), [[5, 1], [1, 2], [9, 0]]);
+  assert.deepEqual(reads().map((m) => m.args), [[5, 1], [1, 2]], "nothing is not asked for");
   reads().reverse().forEach(answer);
   assert.deepEqual(await reading, [bytes(5), bytes(1, 1), bytes()]);
   assert.deepEqual(await disk.readMany([]), []);

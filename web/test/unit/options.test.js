@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byteCount, infoRequest, listRequest, openRequest, readOptions, streamOptions, writeOptions, zeroOptions } from "../../client/options.js";
+import { byteCount, infoRequest, listRequest, openRequest } from "../../client/options.js";
 
 const url = "wss://bridge.example/nbd/lab7";
 const tls = { ca: "PEM", serverName: "nbd7.lab" };
@@ -11,20 +11,23 @@ function refused(fn, says) {
 }
 
 test("defaults are the safe ones", () => {
-  const { request, signal, wasm } = openRequest(new URL(url), { tls });
-  assert.deepEqual(request, { url, export: "", readOnly: true, tls: { mode: "require", ...tls } });
-  assert.equal(signal, undefined);
+  const { request, signal, token, connections, wasm } = openRequest(new URL(url), { tls });
+  assert.deepEqual(request, { url, export: "", readOnly: true, reconnect: { giveUpAfter: 120_000 }, tls: { mode: "require", ...tls } });
+  assert.deepEqual([signal, token, connections], [undefined, undefined, 1]);
   assert.equal(wasm, undefined);
 });
 
 test("everything given is handed on", () => {
   const signal = new AbortController().signal;
-  const all = { export: "vda", readOnly: false, token: "a.b-c_d", signal, wasm: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
+  const all = { export: "vda", readOnly: false, token: "a.b-c_d", connections: 8, reconnect: { giveUpAfter: 5000 }, signal, wasm: new URL("https://cdn/x.wasm"), tls: { ...tls, cert: "C", key: "K", pins: ["sha256/x"], mode: /** @type {const} */ ("require") } };
   const parts = openRequest(url, all);
-  assert.deepEqual(parts.request, { url, export: "vda", readOnly: false, token: "a.b-c_d", tls: all.tls });
+  assert.deepEqual(parts.request, { url, export: "vda", readOnly: false, token: "a.b-c_d", reconnect: { giveUpAfter: 5000 }, tls: all.tls });
+  assert.equal(parts.connections, 8);
   assert.equal(parts.signal, signal);
   assert.equal(String(parts.wasm), "https://cdn/x.wasm");
   assert.deepEqual(structuredClone(parts.request), parts.request);
+  assert.equal(openRequest(url, { tls, reconnect: false }).request.reconnect, undefined);
+  assert.deepEqual(openRequest(url, { tls, reconnect: {} }).request.reconnect, { giveUpAfter: 120_000 });
   assert.deepEqual(openRequest(url, { tls: { mode: "off" } }).request.tls, { mode: "off" });
   assert.deepEqual(openRequest(url, { tls: { mode: "prefer", ...tls } }).request.tls, { mode: "prefer", ...tls });
 });
@@ -41,6 +44,16 @@ test("options that can't be meant are refused by name", () => {
     [{ tls, export: 7 }, /export must be a string/],
     [{ tls, token: "a b" }, /token must be/],
     [{ tls, token: "" }, /token must be/],
+    [{ tls, token: {} }, /token must be a string .* or a function/],
+    [{ tls, connections: 0 }, /connections must be an integer from 1 to 8/],
+    [{ tls, connections: 9 }, /connections must be/],
+    [{ tls, connections: "2" }, /connections must be/],
+    [{ tls, connections: 1.5 }, /connections must be/],
+    [{ tls, reconnect: true }, /reconnect must be false, or an object/],
+    [{ tls, reconnect: null }, /reconnect must be/],
+    [{ tls, reconnect: { giveUpAfter: 0 } }, /reconnect.giveUpAfter must be a number of milliseconds/],
+    [{ tls, reconnect: { giveUpAfter: 2 ** 31 } }, /reconnect.giveUpAfter must be/],
+    [{ tls, reconnect: { giveupafter: 1 } }, /did you mean reconnect.giveUpAfter/],
     [{ tls, signal: {} }, /signal must be an AbortSignal/],
     [{ tls, wasm: 7 }, /wasm must be a string, a URL or a WebAssembly.Module/],
     [{ tls, wasm: "" }, /wasm/],
@@ -66,6 +79,7 @@ test("options that can't be meant are refused by name", () => {
   for (const [options, says] of table) refused(() => openRequest(url, options), says);
   refused(() => listRequest(url, /** @type {any} */ ({ tls, export: "vda" })), /Unknown option export/);
   refused(() => infoRequest(url, /** @type {any} */ ({ tls, readOnly: true })), /Unknown option readOnly/);
+  refused(() => infoRequest(url, /** @type {any} */ ({ tls, connections: 2 })), /Unknown option connections/);
   assert.deepEqual(infoRequest(url, { tls }).request, { url, export: "", tls: { mode: "require", ...tls } });
 });
 
@@ -110,15 +124,14 @@ test("byte counts are integers from 0 to 2^53-1", () => {
   }
 });
 
-test("options of reads and writes are checked too", () => {
-  assert.deepEqual(readOptions(), {});
-  assert.deepEqual(writeOptions({ fua: true, signal: undefined }), { fua: true });
-  refused(() => readOptions({ fua: true }), /Unknown option fua/);
-  refused(() => writeOptions({ FUA: true }), /did you mean fua/);
-  refused(() => writeOptions({ transfer: 1 }), /transfer must be a boolean/);
-  refused(() => zeroOptions({ unmap: 1 }), /unmap must be a boolean/);
-  assert.deepEqual(zeroOptions({ unmap: true }), { unmap: true });
-  assert.deepEqual(streamOptions(), { chunkSize: 1 << 20 });
-  for (const chunkSize of [0, -1, 0.5, (16 << 20) + 1, "1", null, 1n]) refused(() => streamOptions({ chunkSize }), /chunkSize must be an integer/);
-  refused(() => streamOptions({ onProgress: 1 }), /onProgress must be a function/);
+test("a function gives a ticket, or tells why it does not", async () => {
+  const from = (/** @type {any} */ token) => openRequest(url, { tls, token });
+  assert.equal(from(() => "a").request.token, undefined);
+  assert.equal(await from(async () => "a.b-c_d").token?.(), "a.b-c_d");
+  for (const bad of [() => { throw new Error("no network"); }, async () => Promise.reject(new Error("no network"))]) {
+    await assert.rejects(async () => from(bad).token?.(), { code: "UNAUTHORISED", stage: "connect", message: /token, a function, failed \(Error: no network\)/ });
+  }
+  for (const bad of [() => "", () => "a b", () => 7, () => undefined]) {
+    await assert.rejects(async () => from(bad).token?.(), { code: "UNAUTHORISED", message: /gave none/ });
+  }
 });

@@ -108,3 +108,27 @@ test("shutDown of an idle worker is immediate, and twice is fine", async () => {
   await Promise.all([rpc.shutDown(closed, 60_000), rpc.shutDown(closed, 60_000)]);
   await settled();
 });
+
+test("the worker may ask for a ticket, and gets it or why there is none", async () => {
+  let asked = 0;
+  new Rpc(undefined, { token: async () => {
+    if (++asked === 2) throw new NbdError("UNAUTHORISED", "no network", {}, { stage: "connect" });
+    return `ticket-${asked}`;
+  } });
+  for (const ask of [7, 8, 9]) worker().say({ ask });
+  await settled();
+  assert.deepEqual(worker().sent, [
+    { answer: 7, token: "ticket-1" },
+    { answer: 9, token: "ticket-3" },
+    { answer: 8, error: { code: "UNAUTHORISED", message: "no network", stage: "connect", details: {} } },
+  ].sort((a, b) => worker().sent.findIndex((m) => m.answer === a.answer) - worker().sent.findIndex((m) => m.answer === b.answer)));
+});
+
+test("the worker tells of its connection", () => {
+  /** @type {unknown[]} */ const told = [];
+  new Rpc(undefined, { event: (kind, detail) => told.push([kind, detail]) });
+  worker().say({ event: "lost", detail: { cause: { code: "IDLE", message: "idle" } } });
+  assert.deepEqual(told, [["lost", { cause: { code: "IDLE", message: "idle" } }]]);
+  new Rpc();
+  worker().say({ event: "lost", detail: {} });
+});
