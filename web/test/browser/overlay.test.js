@@ -94,7 +94,7 @@ async function fileAndBack() {
 /** Runs in the page: whether a lock tells that data is at risk, after a write and after its flush. */
 async function risks() {
   const { overlay } = /** @type {any} */ (globalThis);
-  const atRisk = async () => (await navigator.locks.query()).held?.some(({ name }) => name?.startsWith("nbdbridge at risk"));
+  const atRisk = async () => (await navigator.locks.query()).held?.some(({ name }) => name?.startsWith("nbdbridge at risk")) ?? false;
   let written = false;
   for (let tries = 0; !written && tries < 20; tries++) { // it is flushed by itself, perhaps before the answer
     await overlay.write(0, new Uint8Array(4096));
