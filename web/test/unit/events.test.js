@@ -135,6 +135,10 @@ test("stats count, and are told at most once a second while something changes", 
   for (let i = 0; i < 10; i++) await disk.read(0, 100);
   await disk.write(0, bytes(1, 2, 3));
   const stuck = disk.trim(0, 1);
+  const controller = new AbortController();
+  const left = disk.zero(0, 1, { signal: controller.signal });
+  controller.abort("enough");
+  await assert.rejects(left, (e) => e === "enough");
   await settled();
   const { latency, ...counts } = disk.stats();
   assert.deepEqual(counts, { bytesRead: 1000, bytesWritten: 3, requests: 11, inFlight: 1, reconnects: 0 });
