@@ -24,6 +24,7 @@ const rules = { signal: isSignal };
 /** The listeners of one disk. */
 export class Events {
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
+  /** Lets go of the signals that listeners came with. */ #over = new AbortController();
 
   /**
    * @template {EventName} Name
@@ -39,7 +40,7 @@ export class Events {
     const own = (/** @type {any} */ detail) => listener(detail); // the same one may be added twice
     const all = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, all.add(own));
-    signal?.addEventListener("abort", () => all.delete(own), { once: true });
+    signal?.addEventListener("abort", () => all.delete(own), { once: true, signal: this.#over.signal });
   }
 
   /** @param {EventName} name */
@@ -64,6 +65,7 @@ export class Events {
 
   /** Forgets the listeners. */
   end() {
+    this.#over.abort();
     this.#listeners.clear();
   }
 }

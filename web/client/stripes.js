@@ -33,8 +33,9 @@ const maxPieces = 64;
  * - is alone: no other change is under way, which could be acknowledged, and
  *   kept, with the zeros already there;
  * - begins with a flush of all connections, after which none keeps anything;
- * - ends with a flush of the first, before it fulfils and others go on. Should
- *   that fail, the next change has to make up for it first.
+ * - ends with another, before it fulfils and others go on: of the first for the
+ *   zeros, and of the others for a change that was aborted just when its answer
+ *   came. Should it fail, the next change has to make up for it first.
  *
  * It is not aborted once it was sent, since nobody would know then when it is
  * over. With one connection there is one order, and none of this.
@@ -43,7 +44,7 @@ export class Stripes {
   #all;
   #first;
   #gate = new Gate();
-  /** The first connection keeps a wide change. */ #unsettled = false;
+  /** A wide change may be kept. */ #unsettled = false;
   /** Why a flush failed that nobody had asked for. @type {unknown} */ #owed;
 
   /** @param {Connection[]} connections of the same export, at least one */
@@ -157,7 +158,7 @@ export class Stripes {
   }
 
   async #settle() {
-    await this.#sync([this.#first]);
+    await this.#sync(this.#all);
     this.#unsettled = false;
   }
 

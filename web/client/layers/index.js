@@ -4,6 +4,7 @@
  */
 export { withCache } from "./cache.js";
 export { memoryStore } from "./memorystore.js";
+export { deleteOverlay, listOverlays, opfsStore } from "./opfsstore.js";
 export { Overlay, withOverlay } from "./overlay.js";
 export { PersistentCache, withPersistentCache } from "./persistentcache.js";
 export { Recorder, prefetch, record } from "./profile.js";

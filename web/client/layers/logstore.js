@@ -55,6 +55,7 @@ export class LogStore {
   /** Changes of the files are made one after the other. @type {Promise<unknown>} */ #queue = Promise.resolve();
   /** A flush that has not begun. @type {Promise<void> | undefined} */ #flushing;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  #closed = false;
   #guard = guard({ flush: () => this.flush() });
 
   /**
@@ -192,6 +193,7 @@ export class LogStore {
 
   /** Guests that never flush lose little. */
   #changed() {
+    if (this.#closed) return;
     this.#guard.risk(true);
     if (this.#flushAfter === Infinity) return;
     this.#timer ??= setTimeout(() => this.flush().catch(() => {}), this.#flushAfter); // the next flush tells
@@ -303,6 +305,7 @@ export class LogStore {
 
   /** Flushes, if that can be done, and gives the folder back. */
   async close() {
+    this.#closed = true;
     try {
       await this.flush();
     } finally {

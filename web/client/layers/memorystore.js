@@ -17,9 +17,14 @@ const anything = () => true; // byteCount checks it
  */
 export function memoryStore(options = {}) {
   const given = check(options, { blockSize: anything, limit: anything });
-  const blockSize = byteCount("blockSize", given.blockSize ?? 4096);
+  return new MemoryStore(blockSizeOf(given.blockSize), byteCount("limit", given.limit ?? Number.MAX_SAFE_INTEGER));
+}
+
+/** @param {Bytes} [given] */
+export function blockSizeOf(given = 4096) {
+  const blockSize = byteCount("blockSize", given);
   if (blockSize < 512 || !Number.isInteger(Math.log2(blockSize))) throw invalid(`Option blockSize is ${blockSize}: want a power of two from 512.`);
-  return new MemoryStore(blockSize, byteCount("limit", given.limit ?? Number.MAX_SAFE_INTEGER));
+  return blockSize;
 }
 
 /** @implements {OverlayStore} */

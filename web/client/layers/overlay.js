@@ -1,24 +1,18 @@
-import { callRules, checkDevice, exactly } from "../checks.js";
+import { callRules, checkDevice } from "../checks.js";
 import { Device } from "../device.js";
 import { NbdError, invalid } from "../errors.js";
-import { clip } from "../ranges.js";
 import { check, isFunction, isSignal } from "../options.js";
-import { mapBounded } from "../signals.js";
-import { RangeLock } from "./rangelock.js";
+import { unlessAborted } from "../signals.js";
+import { Blocks } from "./overlayblocks.js";
 
 /** @typedef {import("../device.js").BlockDevice} BlockDevice */
 /** @typedef {import("../device.js").CallOptions} CallOptions */
 /** @typedef {import("../ranges.js").Extent} Extent */
 
-/** Bytes that commit reads from the store at once. */
-const commitChunk = 1 << 20;
-/** Reads or writes of one operation that are under way at once. */
-const partsAtOnce = 4;
-
 /**
  * Where an overlay keeps its blocks. The overlay sees to it that calls which
- * overlap are under way together only if all of them read, that clear and close
- * are alone, and that ranges of write and zero begin and end between blocks, or
+ * overlap are under way together only if all of them read, that clear, replace
+ * and close are alone, and that ranges of write and zero begin and end between blocks, or
  * end with the device. Bytes that it hands over are the store's.
  *
  * A store that survives its page must, whenever the page ends, hold each block
@@ -28,6 +22,7 @@ const partsAtOnce = 4;
  * @typedef {object} OverlayStore
  * @property {number} blockSize in bytes, a power of two from 512
  * @property {number} [size] of the device that it was made for, if it knows
+ * @property {string} [identity] of that device, if it knows
  * @property {(offset: number, length: number) => Extent[]} extents
  *   what it holds of a range, in order: "data" or "zero". Extents may reach
  *   beyond the range, and the last beyond the end of the device
@@ -39,10 +34,11 @@ const partsAtOnce = 4;
  * @property {(offset: number, length: number) => Promise<void>} zero
  * @property {() => Promise<void>} flush
  * @property {() => Promise<void>} clear holds nothing afterwards, or all as before
+ * @property {(task: () => Promise<void>) => Promise<void>} replace holds nothing
+ *   while the task writes, and then what it has written, durably; if it or the
+ *   task fails, all as before
  * @property {() => Promise<void>} close
  */
-
-/** @typedef {{offset: number, length: number, type: "base" | "data" | "zero"}} Part */
 
 /**
  * Copy-on-write: what is written goes to the store, and the device stays as it
@@ -54,7 +50,10 @@ const partsAtOnce = 4;
 export function withOverlay(device, store) {
   checkDevice(device);
   if (typeof store?.extents !== "function") throw invalid("withOverlay needs a store, such as memoryStore().");
-  if (store.size !== undefined && store.size !== device.size) throw invalid(`The store was made for a device of ${store.size} bytes, and this one has ${device.size}. Use the device that it was made for, or another store.`);
+  const other = store.size !== undefined && store.size !== device.size ? `of ${store.size} bytes, and this one has ${device.size}`
+    : store.identity !== undefined && device.identity !== undefined && store.identity !== device.identity ? `which is ${store.identity}, and this one is ${device.identity}`
+    : undefined;
+  if (other) throw new NbdError("IDENTITY", `The store was made for another device, ${other}. Use the device that it was made for, or another store.`);
   return new Overlay(device, new Blocks(device, store));
 }
 
@@ -114,224 +113,53 @@ export class Overlay extends Device {
     const { signal } = check(options, callRules);
     await this.run(signal, () => this.#blocks.reset(signal));
   }
-}
-
-class Blocks {
-  #device;
-  #store;
-  #lock = new RangeLock();
-
-  /** @param {BlockDevice} device @param {OverlayStore} store */
-  constructor(device, store) {
-    this.#device = device;
-    this.#store = store;
-  }
 
   /**
-   * The device is read without the lock: a block that is written meanwhile may
-   * be read as it was.
-   * @param {number} offset
-   * @param {number} length
-   * @param {AbortSignal} [signal]
+   * The changes as a file, in the format of overlayfile.js: dirty() and its
+   * data, with checksums. Writes, and reads of what they write, wait until the
+   * stream was read to its end or cancelled; it fails with TIMEOUT if nobody reads it for a minute.
+   * @param {object} [options]
+   * @param {AbortSignal} [options.signal]
+   * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
    */
-  async read(offset, length, signal) {
-    const out = new Uint8Array(length);
-    const [from, to] = this.#whole(offset, offset + length);
-    const parts = await this.#lock.with(from, to, false, signal, async () => {
-      const found = this.#parts(offset, length);
-      await this.#fill(out, offset, found.filter((p) => p.type === "data"), signal);
-      return found;
-    });
-    await this.#fill(out, offset, parts.filter((p) => p.type === "base"), signal);
-    return out;
-  }
-
-  /**
-   * @param {Uint8Array} out
-   * @param {number} start where out begins
-   * @param {Part[]} parts
-   * @param {AbortSignal} [signal]
-   */
-  async #fill(out, start, parts, signal) {
-    await mapBounded(parts, partsAtOnce, signal, async ({ offset, length, type }, scope) => {
-      if (type === "zero") return;
-      const bytes = type === "data" ? this.#store.read(offset, length) : this.#device.read(offset, length, { signal: scope });
-      out.set(exactly(await bytes, length), offset - start);
+  async export(options = {}) {
+    const { signal } = check(options, callRules);
+    return new Promise((resolve, reject) => {
+      this.run(signal, () => this.#blocks.export(signal, resolve)).catch(reject);
     });
   }
 
   /**
-   * @param {number} offset
-   * @param {Uint8Array<ArrayBuffer>} bytes
-   * @param {{signal?: AbortSignal, fua: boolean}} options
+   * Puts the changes of an exported file in the place of those that are here.
+   * The whole file is checked before; a stream is kept by the browser as a
+   * whole for that. Other operations wait while the file is written.
+   * @param {Blob | ReadableStream<Uint8Array<ArrayBuffer>>} file
+   * @param {object} [options]
+   * @param {AbortSignal} [options.signal]
+   * @returns {Promise<void>} if it rejects, all is as before: INVALID_ARGUMENT
+   *   for no good file, IDENTITY for one of another device
    */
-  async write(offset, bytes, { signal, fua }) {
-    const [from, to] = this.#whole(offset, offset + bytes.byteLength);
-    await this.#lock.with(from, to, true, signal, async () => {
-      await this.#put(offset, bytes, signal);
-      if (fua) await this.#store.flush();
-    });
-  }
-
-  /**
-   * Writes whole blocks: what the bytes leave of the first and the last one is
-   * read before. The caller holds the lock.
-   * @param {number} offset
-   * @param {Uint8Array<ArrayBuffer>} bytes
-   * @param {AbortSignal} [signal]
-   */
-  async #put(offset, bytes, signal) {
-    const end = offset + bytes.byteLength;
-    const [from, to] = this.#whole(offset, end);
-    if (from === offset && to === end) return this.#store.write(from, bytes);
-    const blocks = new Uint8Array(to - from);
-    const edges = to - from <= this.#store.blockSize ? [[from, to]] : [[from, offset], [end, to]];
-    await this.#fill(blocks, from, edges.flatMap(([a, b]) => this.#parts(a, b - a)), signal);
-    signal?.throwIfAborted();
-    blocks.set(bytes, offset - from);
-    return this.#store.write(from, blocks);
-  }
-
-  /** @param {number} offset @param {number} length @param {AbortSignal} [signal] */
-  async zero(offset, length, signal) {
-    const end = offset + length;
-    const [from, to] = this.#whole(offset, end);
-    const [first, last] = this.#inner(offset, end);
-    await this.#lock.with(from, to, true, signal, async () => {
-      if (first >= last) return this.#put(offset, new Uint8Array(length), signal);
-      if (offset < first) await this.#put(offset, new Uint8Array(first - offset), signal);
-      await this.#store.zero(first, last - first);
-      if (last < end) await this.#put(last, new Uint8Array(end - last), signal);
-    });
-  }
-
-  /**
-   * Blocks that are trimmed as a whole read as zeros; the others stay.
-   * @param {number} offset
-   * @param {number} length
-   * @param {AbortSignal} [signal]
-   */
-  async trim(offset, length, signal) {
-    const [first, last] = this.#inner(offset, offset + length);
-    if (first >= last) return;
-    await this.#lock.with(first, last, true, signal, () => this.#store.zero(first, last - first));
-  }
-
-  flush() {
-    return this.#store.flush();
-  }
-
-  /** @param {number} offset @param {number} length @param {AbortSignal} [signal] */
-  async blockStatus(offset, length, signal) {
-    const parts = this.#parts(offset, length);
-    const base = parts.some((p) => p.type === "base") ? await this.#device.blockStatus(offset, length, { signal }) : [];
-    return parts.flatMap(({ type, ...p }) => type === "base" ? clip(base, p.offset, p.length) : [{ ...p, type }]);
-  }
-
-  dirty() {
-    return clip(this.#store.extents(0, this.#device.size), 0, this.#device.size);
-  }
-
-  /**
-   * Writes to the device are never aborted: one that was could still happen
-   * after the lock is free, over what a later commit has written.
-   * @param {AbortSignal | undefined} signal
-   * @param {((progress: {done: number, total: number}) => void) | undefined} onProgress
-   */
-  async commit(signal, onProgress) {
-    if (this.#device.readOnly) throw new NbdError("READ_ONLY", "The overlay can't be committed: the device under it is read-only. Open its disk with readOnly: false.");
-    await this.#lock.with(0, this.#device.size, true, signal, async () => {
-      const changes = this.dirty();
-      const total = changes.reduce((sum, { length }) => sum + length, 0);
-      let done = 0;
-      await mapBounded(changes.flatMap(chunks), partsAtOnce, signal, async (chunk) => {
-        await this.#apply(chunk);
-        onProgress?.({ done: done += chunk.length, total });
-      });
-      await this.#device.flush({ signal });
-      await this.#store.clear();
-    });
-  }
-
-  /** @param {Extent} change */
-  async #apply({ offset, length, type }) {
-    if (type === "zero") return this.#applyZeros(offset, length);
-    await this.#device.write(offset, exactly(await this.#store.read(offset, length), length), { transfer: true });
-  }
-
-  /** @param {number} offset @param {number} length */
-  async #applyZeros(offset, length) {
-    try {
-      await this.#device.zero(offset, length, { unmap: true });
-    } catch (/** @type {any} */ error) {
-      if (error?.code !== "ENOTSUP") throw error;
-      for (let done = 0; done < length; done += commitChunk) {
-        await this.#device.write(offset + done, new Uint8Array(Math.min(commitChunk, length - done)), { transfer: true });
-      }
-    }
-  }
-
-  /** @param {AbortSignal} [signal] */
-  reset(signal) {
-    return this.#lock.with(0, this.#device.size, true, signal, () => this.#store.clear());
-  }
-
-  async close() {
-    await this.#store.close().catch(() => {}); // what mattered was flushed
-    await this.#device.close();
-  }
-
-  /**
-   * A range, in parts by where their content is.
-   * @param {number} offset
-   * @param {number} length
-   * @returns {Part[]}
-   */
-  #parts(offset, length) {
-    /** @type {Part[]} */
-    const parts = [];
-    let at = offset;
-    const base = (/** @type {number} */ to) => { if (at < to) parts.push({ offset: at, length: to - at, type: "base" }); };
-    for (const extent of clip(this.#store.extents(offset, length), offset, length)) {
-      base(extent.offset);
-      parts.push(/** @type {Part} */ (extent));
-      at = extent.offset + extent.length;
-    }
-    base(offset + length);
-    return parts;
-  }
-
-  /**
-   * The range that has all blocks which a range touches.
-   * @param {number} from
-   * @param {number} to
-   */
-  #whole(from, to) {
-    const { blockSize } = this.#store;
-    return [Math.floor(from / blockSize) * blockSize, Math.min(Math.ceil(to / blockSize) * blockSize, this.#device.size)];
-  }
-
-  /**
-   * The range that has all blocks which are within a range.
-   * @param {number} from
-   * @param {number} to
-   */
-  #inner(from, to) {
-    const { blockSize } = this.#store;
-    const last = to === this.#device.size ? to : Math.floor(to / blockSize) * blockSize;
-    return [Math.ceil(from / blockSize) * blockSize, last];
+  async import(file, options = {}) {
+    const { signal } = check(options, callRules);
+    if (!isBlob(file) && typeof file?.getReader !== "function") throw invalid("import takes a Blob, such as a File, or a ReadableStream of bytes.");
+    await this.run(signal, async () => this.#blocks.import(await blobOf(file, signal), signal));
   }
 }
 
 /**
- * Zeros are not read, and need not be cut.
- * @param {Extent} extent
- * @returns {Extent[]}
+ * @param {Blob | ReadableStream<Uint8Array<ArrayBuffer>>} file
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Blob>}
  */
-function chunks({ offset, length, type }) {
-  /** @type {Extent[]} */
-  const list = [];
-  const step = type === "zero" ? length : commitChunk;
-  for (let at = 0; at < length; at += step) list.push({ offset: offset + at, length: Math.min(step, length - at), type });
-  return list;
+async function blobOf(file, signal) {
+  if (isBlob(file)) return file;
+  try {
+    return await unlessAborted(new Response(file.pipeThrough(new TransformStream(), { signal })).blob(), signal);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new NbdError("EIO", `The stream to import failed (${cause}). Nothing was changed; give it again.`, {}, { stage: "client", cause });
+  }
 }
+
+/** Also one of another frame. @param {any} file @returns {file is Blob} */
+const isBlob = (file) => typeof file?.stream === "function";

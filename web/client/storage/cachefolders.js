@@ -112,7 +112,7 @@ async function factsOf(folder) {
 export async function deleteCaches(name) {
   const folders = await listFolders(kind);
   const wanted = name === undefined ? folders : await named(folders, name);
-  const results = await Promise.allSettled(wanted.map((folder) => deleteFolder(kind, folder)));
+  const results = await Promise.allSettled(wanted.map((folder) => deleteFolder(kind, folder).then(() => deleteFolder(spoiltKind, folder))));
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 

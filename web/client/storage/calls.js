@@ -80,15 +80,20 @@ export class StorageCalls {
     event.preventDefault?.();
     this.terminate(this.#heard
       ? new NbdError("WORKER", `The Worker of ${this.what} failed: ${event.message}. Open it again.`)
-      : new NbdError("WASM_LOAD", `The client's storage/worker.js could not be loaded${event.message ? ` (${event.message})` : ""}. Serve the client's files from the page's own origin, and allow them in its Content-Security-Policy (worker-src).`));
+      : new NbdError("WASM_LOAD", `The client's storage/worker.js could not be loaded${event.message ? ` (${event.message})` : ""}. ${advice}`));
   }
 }
 
-/** @returns {Worker} */
+const advice = "Serve the client's files from the page's own origin, and allow them in its Content-Security-Policy (worker-src).";
+
+/** Browsers start no Worker from another origin, and some say so only in the console. */
 function spawn() {
+  const { origin, protocol } = new URL(import.meta.url);
+  const own = globalThis.location?.origin;
+  if (own && /^https?:$/.test(protocol) && origin !== own) throw new NbdError("WASM_LOAD", `The client's storage/worker.js is at ${origin} and the page at ${own}. ${advice}`);
   try {
     return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   } catch (error) {
-    throw new NbdError("WASM_LOAD", `The client's storage/worker.js could not be started (${error}). Serve the client's files from the page's own origin, and allow them in its Content-Security-Policy (worker-src).`, {}, { cause: error });
+    throw new NbdError("WASM_LOAD", `The client's storage/worker.js could not be started (${error}). ${advice}`, {}, { cause: error });
   }
 }

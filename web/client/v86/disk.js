@@ -54,7 +54,6 @@ export class V86Disk {
   /** Fulfils when a state was put back. @type {Promise<void> | undefined} */ #restored;
   /** Why a state was refused: what the guest asks for then means nothing. @type {unknown} */ #refused;
   #ended = false;
-  #closing = false;
   /** @type {Promise<void> | undefined} */ #closeDone;
   /** V86 sets it before it calls load. @type {((event: object) => void) | undefined} */ onload;
   /** Size in bytes. @readonly @type {number} */ byteLength;
@@ -233,7 +232,6 @@ export class V86Disk {
   }
 
   async #close() {
-    this.#closing = true;
     await this.#writeRest().catch((error) => this.#fail(error));
     await this.#device.close();
     await this.closed;
@@ -252,9 +250,8 @@ export class V86Disk {
   #end(error) {
     this.#ended = true;
     this.#writes.end();
-    const why = this.#closing ? undefined : error;
-    this.#events.emit("closed", { error: why });
-    return why;
+    this.#events.emit("closed", { error });
+    return error;
   }
 
   /**
@@ -302,8 +299,7 @@ export class V86Disk {
     if (length === 0) return new Uint8Array(0);
     if (this.#restored) await this.#restored;
     const writes = this.#writes.pending.within(from, from + length);
-    const inVain = () => this.#ended || !!signal?.aborted;
-    const bytes = await attempts(() => this.#device.read(from, length, { signal }), inVain);
+    const bytes = await attempts(() => this.#device.read(from, length, { signal }), () => this.#ended);
     patch(bytes, from, writes);
     return bytes;
   }

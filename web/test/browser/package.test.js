@@ -9,9 +9,9 @@ import { serveFolder } from "./site.js";
 import { pack, project, tool } from "./tarball.js";
 
 const app = `import { open } from "nbdbridge";
-  import { withCache } from "nbdbridge/layers";
+  import { withPersistentCache } from "nbdbridge/layers"; // it has a Worker of its own
   globalThis.job = async (url, tls) => {
-    const disk = withCache(await open(url, { tls }));
+    const disk = await withPersistentCache(await open(url, { tls }));
     const bytes = await disk.read(1000, 5000);
     await disk.close();
     return [...bytes];

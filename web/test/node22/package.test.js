@@ -4,12 +4,14 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { run } from "../browser/processes.js";
 import { pack, project, tool } from "../browser/tarball.js";
 
 const program = `import { open } from "nbdbridge";
   import { region } from "nbdbridge/layers";
   import "nbdbridge/device";
+  import "nbdbridge/v86";
   import { existsSync } from "node:fs";
   for (const file of ["nbd.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
   await open("ws://127.0.0.1:1/nbd/lab", { tls: { mode: "off" } }).catch((error) => console.log(error.code, typeof region));`;
@@ -38,7 +40,7 @@ describe("the package", () => {
   for (const [module, moduleResolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
     test(`has types, resolved as ${moduleResolution}`, async () => {
       await copyFile(new URL("types.ts", import.meta.url), join(app, "types.ts"));
-      const compilerOptions = { strict: true, noEmit: true, skipLibCheck: false, target: "es2024", lib: ["es2024", "esnext.disposable", "dom", "dom.iterable", "dom.asynciterable"], types: [], module, moduleResolution };
+      const compilerOptions = { strict: true, noEmit: true, skipLibCheck: false, target: "es2024", lib: ["es2024", "esnext.disposable", "dom", "dom.iterable", "dom.asynciterable"], types: [], module, moduleResolution, paths: { v86: [fileURLToPath(new URL("../../node_modules/v86/v86.d.ts", import.meta.url))] } };
       await writeFile(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["types.ts"] }));
       await tool("typescript/bin/tsc", "-p", app).catch((error) => assert.fail(error.stdout));
     });

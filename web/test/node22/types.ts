@@ -2,7 +2,9 @@
 // line under an expected error is a mistake that types must catch.
 import { open, list, info, NbdError, codes, type Disk, type OpenOptions, type NbdErrorCode } from "nbdbridge";
 import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
-import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, type Profile } from "nbdbridge/layers";
+import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, withPersistentCache, type Profile } from "nbdbridge/layers";
+import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
+import { V86 } from "v86";
 
 const tls = { ca: "PEM", serverName: "nbd7.lab", pins: ["sha256/x"] };
 const signal = new AbortController().signal;
@@ -19,7 +21,7 @@ console.log(plain.size, read);
 
 // Every layer takes a disk or a layer, and is a device.
 const devices: BlockDevice[] = [
-  withCache(disk, { size: 1 << 20 }), withOverlay(disk, memoryStore()), readOnlyView(disk), region(disk, { offset: 0n, length: 512 }), record(disk),
+  withCache(disk, { size: 1 << 20 }), withOverlay(disk, memoryStore()), readOnlyView(disk), await withPersistentCache(disk, { size: 1 << 30, signal }), region(disk, { offset: 0n, length: 512 }), record(disk),
   withCache(withOverlay(readOnlyView(region(disk, { offset: 0, length: 512 })), memoryStore({ limit: 1 << 20 }))),
   new Device({ size: 512, blockSize: disk.blockSize, read: async (offset, length) => new Uint8Array(length) }),
 ];
@@ -35,6 +37,11 @@ for (const device of devices) {
   const ended: NbdError | undefined = await device.closed;
   console.log(many, ended?.code === "CLOSED");
 }
+
+const machine: V86DiskOptions = { writes: "back", cache: false, stallAfter: 1000 };
+const hda = v86Disk(devices[0], machine);
+new V86({ hda, cdrom: v86Disk(disk) });
+hda.on("stalled", ({ since }) => console.log(since + hda.byteLength), { signal });
 
 const profile: Profile = record(disk).profile();
 await prefetch(disk, profile, { signal });
@@ -73,6 +80,12 @@ withOverlay(disk);
 region(disk, { offset: 0 });
 // @ts-expect-error: a code that is none
 const code: NbdErrorCode = "BROKEN";
+// @ts-expect-error: a policy that is none
+v86Disk(disk, { writes: "never" });
+// @ts-expect-error: a device, not its URL
+v86Disk("wss://bridge.example/nbd/lab7");
+// @ts-expect-error: it is opened first
+withCache(withPersistentCache(disk));
 // @ts-expect-error: a view has no changes to commit
 readOnlyView(disk).commit();
 // @ts-expect-error: something that only reads is no device

@@ -127,6 +127,17 @@ test("what a flush of ours could not promise, the next one of the caller's tells
   await disk.flush();
 });
 
+test("a wide change goes over the first connection, between flushes of all", async () => {
+  const { server, disk } = await served(2);
+  await disk.zero(0, 64 * MiB);
+  assert.equal(server.log.splice(0).length, 64, "this one is cut");
+  for (const method of /** @type {const} */ (["zero", "trim"])) {
+    await disk[method](0, 65 * MiB);
+    assert.deepEqual(server.log.splice(0), ["0: flush", "1: flush", `0: ${method}`, "0: flush", "1: flush"]);
+  }
+  await ended(disk);
+});
+
 test("after a wide zero whose last flush failed, a change has to make up for it", async () => {
   FakeWorker.answers.open = () => ({ ...facts, size: 100 * MiB });
   const disk = await open(url, { ...options, connections: 2 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { beforeEach, mock, test } from "node:test";
 import { open } from "../../client/index.js";
 import { FakeWorker, bytes, facts, install, settled } from "./fake-worker.js";
@@ -134,6 +135,10 @@ test("stats count, and are told at most once a second while something changes", 
   for (let i = 0; i < 10; i++) await disk.read(0, 100);
   await disk.write(0, bytes(1, 2, 3));
   const stuck = disk.trim(0, 1);
+  const controller = new AbortController();
+  const left = disk.zero(0, 1, { signal: controller.signal });
+  controller.abort("enough");
+  await assert.rejects(left, (e) => e === "enough");
   await settled();
   const { latency, ...counts } = disk.stats();
   assert.deepEqual(counts, { bytesRead: 1000, bytesWritten: 3, requests: 11, inFlight: 1, reconnects: 0 });
@@ -168,6 +173,17 @@ test("the end is told once, and is the last event", async () => {
   tell(0, "lost", { cause });
   tell(0, "retrying", { attempt: 1, delay: 1, cause });
   assert.deepEqual(told, [["closed", { error }]]);
+});
+
+test("a disk that has ended leaves nothing at the signals of its listeners", async () => {
+  const { disk } = await heard();
+  const { signal } = new AbortController();
+  disk.on("stats", () => {}, { signal });
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  worker().fail(worker().last("wait").id, cause);
+  await disk.closed;
+  await settled();
+  assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
 test("a listener that throws does no harm, and is reported", async () => {

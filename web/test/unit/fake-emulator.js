@@ -8,6 +8,7 @@ export const turn = () => new Promise((resolve) => setImmediate(resolve));
 export class FakeEmulator {
   running = true;
   /** What was asked of it. @type {string[]} */ calls = [];
+  /** For tests whose emulator takes its time. */ stopped = () => {};
   /** What the next save_state does. @type {() => Promise<ArrayBuffer>} */ save = async () => new ArrayBuffer(0);
 
   async run() {

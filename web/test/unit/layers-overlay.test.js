@@ -19,7 +19,7 @@ test("options that can't be meant are refused", () => {
   }
   const { device } = new MemoryDisk(1000);
   assert.throws(() => withOverlay(device, /** @type {any} */ (undefined)), { code: "INVALID_ARGUMENT" });
-  assert.throws(() => withOverlay(device, Object.assign(memoryStore(), { size: 999 })), { code: "INVALID_ARGUMENT", message: /999 bytes/ });
+  assert.throws(() => withOverlay(device, Object.assign(memoryStore(), { size: 999 })), { code: "IDENTITY", message: /999 bytes/ });
 });
 
 test("what is written is read; the device stays as it was", async () => {

@@ -223,6 +223,19 @@ test("a record of another line is none", async () => {
   assert.equal(next.stats().hits, 0);
 });
 
+test("a device of less than a line, or of nothing, will do", async () => {
+  for (const bytes of [0, 1, 511, 513]) {
+    const { caches } = new Bench();
+    for (const misses of [Math.ceil(bytes / 512), 0]) {
+      const disk = new MemoryDisk(bytes);
+      const cache = await caches.cached(disk.device);
+      assert.deepEqual(await cache.read(0, bytes), disk.bytes);
+      assert.deepEqual([cache.persistent, cache.stats().misses], [true, misses], `${bytes} bytes`);
+      await cache.close();
+    }
+  }
+});
+
 test("least recently used lines go first, also those of earlier pages; the ends stay", async () => {
   const bench = new Bench();
   const lines = async (/** @type {number[]} */ ...list) => {

@@ -9,6 +9,7 @@ const stacks = [
   "region", "record", "cache", "cache of one line", "cache of large lines", "persistent cache",
   "cache over persistent cache over region", "overlay", "overlay over cache",
   "cache over overlay over region", "region over cache over overlay", "overlay over overlay",
+  "overlay in files", "cache over overlay in files over cache",
   "cache over record over overlay over cache over region",
 ];
 

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { parentPort, workerData } from "node:worker_threads";
 import { NbdError } from "../../client/errors.js";
 import { Overlay, memoryStore, record, region, withCache, withOverlay } from "../../client/layers/index.js";
+import { openLogStore } from "../../client/layers/logstore.js";
 import { FakeCaches } from "./fake-caches.js";
+import { FakeDisk } from "./fake-folder.js";
 import { MemoryDisk } from "./memory-disk.js";
 import { Model } from "./model.js";
 import { Random } from "./random.js";
@@ -29,6 +31,18 @@ function overlay(device) {
     zero: (/** @type {[any, any]} */ ...args) => gate().then(() => zero.apply(store, args)),
     clear: () => gate().then(() => clear.apply(store)),
   }));
+}
+
+/**
+ * An overlay in files. Those of the index do not fail: it is tested by itself.
+ * @param {BlockDevice} device
+ */
+async function files(device) {
+  const disk = new FakeDisk(new Random(device.size));
+  const facts = { size: device.size, blockSize: 512, identity: undefined };
+  const store = await openLogStore(disk.folder(), { what: "the store", facts, compactAt: 10_000, flushAfter: Infinity });
+  disk.before = async (_, name) => { if (name === "data") await gate(); };
+  return withOverlay(device, store);
 }
 
 /** Small, so that lines are dropped all the time. @param {BlockDevice} device */
@@ -63,6 +77,8 @@ const stacks = {
   "overlay over cache": { build: (device) => overlay(cache(device)) },
   "cache over overlay over region": { build: (device) => cache(overlay(part(device))), spared: true },
   "region over cache over overlay": { build: (device) => part(cache(overlay(device))), spared: true },
+  "overlay in files": { build: files },
+  "cache over overlay in files over cache": { build: async (device) => cache(await files(cache(device))), spared: true },
   "overlay over overlay": { build: (device) => overlay(overlay(device)), spared: true },
   "cache over record over overlay over cache over region": { build: (device) => cache(record(overlay(cache(part(device))))), spared: true },
 };

@@ -134,7 +134,7 @@ test("get_state wants quiesce right before", async () => {
 
 test("quiesce waits for what is under way, writes what waits, and can be given up", async () => {
   const { memory, disk } = guestDisk({ writes: "back" });
-  const waiting = held(memory, ({ name }) => name === "read");
+  const waiting = held(memory, ({ name }) => name !== "write");
   await writing(disk, 512, sector(1));
   disk.get(0, 512, () => {});
   let quiet = false;
@@ -143,8 +143,47 @@ test("quiesce waits for what is under way, writes what waits, and can be given u
   assert.equal(quiet, false);
   await assert.rejects(disk.quiesce({ signal: AbortSignal.abort("enough") }), (e) => e === "enough");
   waiting[0].go();
+  await turn();
+  assert.deepEqual([quiet, memory.asked()], [false, ["read 0+512", "write 512+512", "flush 0+0"]]);
+  waiting[1].go();
   await quiesced;
-  assert.deepEqual(memory.asked(), ["read 0+512", "write 512+512", "flush 0+0"]);
+});
+
+test("quiesce begins anew when the guest has asked for something meanwhile", async () => {
+  const store = memoryStore();
+  const { memory, disk } = guestDisk({ store });
+  await writing(disk, 0, sector(1, 4096));
+  const { read } = store;
+  /** @type {((value?: any) => void)[]} */ const collecting = [];
+  store.read = async (offset, length) => {
+    await new Promise((resolve) => { collecting.push(resolve); });
+    return read.call(store, offset, length);
+  };
+  const waiting = held(memory);
+  let quiet = false;
+  const quiesced = disk.quiesce().then(() => { quiet = true; });
+  await turn();
+  disk.get(8192, 512, () => {});
+  collecting[0]();
+  await turn();
+  assert.deepEqual([quiet, collecting.length], [false, 1]);
+  waiting[0].go();
+  await turn();
+  collecting[1]();
+  await quiesced;
+  assert.ok(Array.isArray(disk.get_state()));
+});
+
+test("a write that failed is not part of the life after a state came back", async () => {
+  const { memory, disk, told } = guestDisk({ store: memoryStore({ blockSize: 4096 }) });
+  const state = await saved(disk);
+  memory.gate = async () => { throw new NbdError("EIO", "bad sector"); };
+  disk.set(0, sector(1), () => assert.fail()); // reads the rest of its block
+  await turn();
+  assert.deepEqual(told, ["error EIO"]);
+  memory.gate = async () => {};
+  disk.set_state(state);
+  assert.deepEqual(await reading(disk, 0, 512), memory.bytes.slice(0, 512));
 });
 
 test("what was under way when a state came back is not answered, and changes nothing any more", async () => {
@@ -187,6 +226,12 @@ test("a state that can't be put back is told, and nothing is answered", async ()
 test("saveState stops the emulator, waits for its disks, saves, and lets it run", async () => {
   const { memory, disk, emulator } = guestDisk();
   const waiting = held(memory);
+  const stopped = new Promise((resolve) => { emulator.stopped = () => resolve(undefined); });
+  const { stop } = emulator;
+  emulator.stop = async () => {
+    await stop.call(emulator);
+    await stopped;
+  };
   disk.get(0, 512, () => {});
   await turn();
   emulator.save = async () => {
@@ -198,6 +243,9 @@ test("saveState stops the emulator, waits for its disks, saves, and lets it run"
   await turn();
   assert.deepEqual(emulator.calls, ["stop"]);
   waiting[0].go();
+  await turn();
+  assert.deepEqual(emulator.calls, ["stop"]); // it takes its time
+  emulator.stopped();
   assert.equal((await saving).byteLength, 7);
   assert.deepEqual(emulator.calls, ["stop", "save", "run"]);
 });
