@@ -113,7 +113,7 @@ export class LogStore {
     const parts = this.#map.within(...this.#range(offset, length)).map(({ first, end, slot }) => {
       const from = Math.max(first * blockSize, offset);
       const to = Math.min(end * blockSize, offset + length);
-      return { at: from - offset, read: this.#data.read(slot * blockSize + from - first * blockSize, to - from) };
+      return { at: from - offset, read: this.#data.read(slot * blockSize + (from - first * blockSize), to - from) };
     });
     const read = await Promise.all(parts.map((part) => part.read));
     if (read.length === 1) return read[0];

@@ -65,7 +65,7 @@ class MemoryStore {
     for (let i = first; i < end; i++) {
       const at = Math.max(offset, i * this.blockSize);
       const start = at - i * this.blockSize;
-      out.set(/** @type {Uint8Array} */ (this.#blocks.get(i)).subarray(start, start + offset + length - at), at - offset);
+      out.set(/** @type {Uint8Array} */ (this.#blocks.get(i)).subarray(start, start + (offset + length - at)), at - offset);
     }
     return out;
   }

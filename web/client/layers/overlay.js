@@ -57,9 +57,19 @@ export function withOverlay(device, store) {
   return new Overlay(device, new Blocks(device, store));
 }
 
+/**
+ * For an adapter that has kept the changes in its own way.
+ * @type {(overlay: Overlay, changes: Iterable<import("./overlayfile.js").Change>) => Promise<void>}
+ */
+export let replaceChanges;
+
 /** What withOverlay gives: a device that can be written, and its changes. */
 export class Overlay extends Device {
   #blocks;
+
+  static {
+    replaceChanges = (overlay, changes) => overlay.run(undefined, () => overlay.#blocks.replace(changes));
+  }
 
   /**
    * For withOverlay, which is how to get one.

@@ -60,8 +60,12 @@ async function inWorker() {
     worker.postMessage("go");
   });
   const meanwhile = await opfsFolder("test", "of a Worker").catch((/** @type {any} */ e) => e.code);
-  worker.terminate();
-  return { size, meanwhile };
+  const opening = opfsFolder("test", "of a Worker");
+  setTimeout(() => worker.terminate(), 100); // as the Workers of a page that is loaded again
+  const folder = await opening;
+  const next = await (await folder.open("f")).size();
+  await folder.close();
+  return { size, meanwhile, next };
 }
 
 /** Runs in the page. @param {string} name */
@@ -115,7 +119,7 @@ inEachBrowser("storage", ({ page: openPage }) => {
   test("a Worker can own one, and its end gives it back", async () => {
     const page = await openPage(`${web.origin}/`);
     const answer = await page.evaluate(inWorker);
-    assert.deepEqual(answer, { size: 5, meanwhile: "IN_USE" });
+    assert.deepEqual(answer, { size: 5, meanwhile: "IN_USE", next: 5 });
     await untilFree(page, "of a Worker", "open, 5");
     await page.close();
   });

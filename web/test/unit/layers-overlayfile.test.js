@@ -65,6 +65,19 @@ for (const [from, make] of Object.entries(stores)) {
   }
 }
 
+test("the last bytes of the largest device are kept, in stores of every kind", async () => {
+  const largest = 2 ** 53 - 1;
+  const facts = { size: largest, blockSize: 4096, identity: undefined };
+  for (const store of [memoryStore(), await openLogStore(new FakeDisk(new Random(1)).folder(), { what: "x", facts, flushAfter: Infinity })]) {
+    const device = new Device({ size: largest, blockSize: { minimum: 1, preferred: 4096, maximumPayload: 1 << 25 }, read: async (_, length) => new Uint8Array(length).fill(9) });
+    const overlay = withOverlay(device, store);
+    await overlay.write(0, new Uint8Array(5)); // so that others lie elsewhere
+    await overlay.write(largest - 4, Uint8Array.of(1, 2, 3, 4));
+    for (const count of [6, 3, 2, 1]) assert.deepEqual([...await overlay.read(largest - count, count)], [9, 9, 1, 2, 3, 4].slice(-count));
+    await overlay.close();
+  }
+});
+
 test("chunks are bounded, and a chunk is read when it is asked for", async () => {
   const store = memoryStore();
   const overlay = await change(withOverlay(disk(), store));

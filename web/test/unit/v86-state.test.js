@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NbdError } from "../../client/errors.js";
-import { memoryStore } from "../../client/layers/index.js";
+import { memoryStore, withOverlay } from "../../client/layers/index.js";
 import { saveState, v86Disk } from "../../client/v86/index.js";
 import { MemoryDisk, held } from "./memory-disk.js";
 import { Answer, FakeEmulator, guestDisk, reading, sector, turn, writing } from "./fake-emulator.js";
@@ -315,4 +315,29 @@ test("a large overlay is collected in small pieces", async () => {
   const state = await saved(disk);
   assert.deepEqual([state[5].byteLength, state[5][0], state[5].at(-1)], [(5 << 20) + 4096, 3, 4]);
   assert.equal(longest, 1 << 20);
+});
+
+test("saveState gives up where somebody runs the emulator that it stops", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const emulator = new FakeEmulator();
+  emulator.stop = () => new Promise(() => {}); // as where run() comes first
+  const saving = saveState(emulator, []);
+  await turn();
+  t.mock.timers.tick(10_000);
+  await assert.rejects(saving, { code: "TIMEOUT", message: /has not stopped/ });
+});
+
+test("a state is put back as a whole or not at all", async () => {
+  const one = guestDisk();
+  for (const at of [0, 8192]) await writing(one.disk, at, sector(1, 4096));
+  const state = await saved(one.disk);
+  const store = memoryStore({ limit: 4096 });
+  const { memory, disk, told } = guestDisk({ store });
+  await writing(disk, 16384, sector(9, 4096));
+  disk.set_state(state);
+  await turn();
+  assert.deepEqual(told, ["error ENOSPC"]);
+  const overlay = withOverlay(memory.device, store); // as after a reload, with a store that is kept
+  assert.deepEqual(overlay.dirty(), [{ offset: 16384, length: 4096, type: "data" }]);
+  assert.deepEqual(await overlay.read(16384, 4096), sector(9, 4096));
 });
