@@ -1,8 +1,10 @@
-import { NbdError } from "../errors.js";
+import { NbdError, codes } from "../errors.js";
 import { unsupported } from "./sharing.js";
 
 /** Most that one request asks for, in bytes. */
 const pieceSize = 1 << 20;
+/** Bytes of an answer that go into a message. */
+const longestText = 500;
 
 /** @typedef {import("./device.js").Channel} Channel */
 
@@ -14,6 +16,7 @@ const pieceSize = 1 << 20;
 export class Requests {
   #url;
   #timeout;
+  /** What has a request fail when the content is another one. @type {Record<string, string>} */ #same;
   pieceSize = pieceSize;
 
   /** @param {string | URL} url @param {number} timeout */
@@ -22,14 +25,15 @@ export class Requests {
     if (typeof scope.XMLHttpRequest === "undefined" || scope.document) throw unsupported("This thread can't wait for a URL: only Workers of a page can. Call openSync there.");
     this.#url = String(url);
     this.#timeout = timeout;
-    const size = this.#sizeOf(this.#ask("HEAD", {}));
-    this.facts = { size, readOnly: true, blockSize: { minimum: 1, preferred: 4096, maximumPayload: pieceSize } };
+    const head = this.#ask("HEAD", {});
+    this.#same = sameAs(head.getResponseHeader("ETag"));
+    this.facts = { size: this.#sizeOf(head), readOnly: true, blockSize: { minimum: 1, preferred: 4096, maximumPayload: pieceSize } };
   }
 
   /** @param {Uint8Array} into @param {number} offset */
   read(into, offset) {
     const last = offset + into.length - 1;
-    const request = this.#ask("GET", { Range: `bytes=${offset}-${last}` });
+    const request = this.#ask("GET", { ...this.#same, Range: `bytes=${offset}-${last}` });
     const range = `bytes ${offset}-${last}/${this.facts.size}`;
     const told = request.getResponseHeader("Content-Range");
     if (request.status !== 206 || told !== range || request.response.byteLength !== into.length) {
@@ -61,7 +65,8 @@ export class Requests {
     request.timeout = this.#timeout;
     for (const [name, value] of Object.entries(fields)) request.setRequestHeader(name, value);
     this.#send(request);
-    if (request.status < 200 || request.status > 299) throw this.#error("EIO", `answered ${request.status}. See that it is served, and open it again`);
+    if (request.status === 412) throw this.#error("IDENTITY", "is now another device. Open it again");
+    if (request.status < 200 || request.status > 299) throw this.#refused(request);
     return request;
   }
 
@@ -75,8 +80,21 @@ export class Requests {
     }
   }
 
+  /** The device's own failure comes as text, its code first. @param {XMLHttpRequest} request */
+  #refused({ status, response }) {
+    const text = new TextDecoder().decode(new Uint8Array(response ?? 0).subarray(0, longestText));
+    const [, code, message] = /^([A-Z_]+): (.*)$/s.exec(text) ?? [];
+    if (codes.includes(/** @type {any} */ (code))) return new NbdError(/** @type {any} */ (code), message);
+    return this.#error("EIO", `answered ${status}${text && ` (${text.replace(/\.$/, "")})`}. See that it is still served, and open it again`);
+  }
+
   /** @param {import("../errors.js").NbdErrorCode} code @param {string} what @param {unknown} [cause] */
   #error(code, what, cause) {
     return new NbdError(code, `${this.#url} ${what}.`, {}, { cause });
   }
+}
+
+/** @param {string | null} etag @returns {Record<string, string>} */
+function sameAs(etag) {
+  return etag ? { "If-Match": etag } : {};
 }
