@@ -6,9 +6,6 @@ import { dataLength, done, ended, failed, partsOf, pieceSize, putText, state } f
 
 /** What a call does, with the options of the device's methods. @type {Record<string, (device: BlockDevice, parts: Parts, args: any[], options: {signal: AbortSignal}) => Promise<void>>} */
 const methods = {
-  async facts({ size, readOnly, blockSize }, parts) {
-    putText(parts, { size, readOnly, blockSize });
-  },
   async read(device, { header, data }, [offset, length], options) {
     if (length > pieceSize) throw invalid(`At most ${pieceSize} bytes are read at once.`);
     data.set(await device.read(offset, length, options));

@@ -85,7 +85,7 @@ export class Requests {
     const text = new TextDecoder().decode(new Uint8Array(response ?? 0).subarray(0, longestText));
     const [, code, message] = /^([A-Z_]+): (.*)$/s.exec(text) ?? [];
     if (codes.includes(/** @type {any} */ (code))) return new NbdError(/** @type {any} */ (code), message);
-    return this.#error("EIO", `answered ${status}${text && ` (${text.replace(/\.$/, "")})`}. See that it is still served, and open it again`);
+    return this.#error("EIO", `answered ${status}${text && ` (${text.replace(/\.$/, "")})`}. See that it is still served, and was when this Worker started; then open it again`);
   }
 
   /** @param {import("../errors.js").NbdErrorCode} code @param {string} what @param {unknown} [cause] */

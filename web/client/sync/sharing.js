@@ -14,15 +14,24 @@ export class Sharing {
   #lastId = 0;
   pieceSize = pieceSize;
 
-  /** @param {MessagePort} port @param {number} timeout */
-  constructor(port, timeout) {
+  /**
+   * Waits without blocking the thread: until it has got a message, a port that
+   * has just come to this thread sends nothing in Firefox while the thread waits.
+   * @param {MessagePort} port
+   * @param {number} timeout
+   * @returns {Promise<Sharing>}
+   */
+  static async open(port, timeout) {
     checkThread();
+    return new Sharing(port, await firstFacts(port, timeout), timeout);
+  }
+
+  /** @param {MessagePort} port @param {Channel["facts"]} facts @param {number} timeout */
+  constructor(port, facts, timeout) {
     this.#port = port;
     this.#timeout = timeout;
+    this.facts = facts;
     this.#parts = this.#share();
-    this.#call("facts", [], "open the device");
-    /** @type {Channel["facts"]} */
-    this.facts = takeText(this.#parts);
   }
 
   /** @param {Uint8Array} into @param {number} offset */
@@ -77,8 +86,28 @@ export class Sharing {
   #giveUp(id, what) {
     this.#port.postMessage({ abort: id });
     this.#parts = this.#share();
-    throw new NbdError("TIMEOUT", `To ${what} took longer than ${this.#timeout} ms. If the thread that holds the device has ended or is busy, open the device again and make a new handle; else try again.`);
+    throw late(what, this.#timeout);
   }
+}
+
+/**
+ * What the other side tells first, by itself.
+ * @param {MessagePort} port
+ * @param {number} timeout
+ * @returns {Promise<Channel["facts"]>}
+ */
+function firstFacts(port, timeout) {
+  /** @type {Promise<Channel["facts"]>} */
+  const told = new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late("open the device", timeout)), timeout);
+    port.onmessage = ({ data }) => (clearTimeout(timer), resolve(data.facts));
+  });
+  return told.finally(() => { port.onmessage = null; });
+}
+
+/** @param {string} what @param {number} timeout */
+function late(what, timeout) {
+  return new NbdError("TIMEOUT", `To ${what} took longer than ${timeout} ms. If the thread that holds the device has ended, open the device again and make a new handle; if it is busy, try again.`);
 }
 
 /** Tells why this thread can't do it. */

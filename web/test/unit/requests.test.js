@@ -44,8 +44,8 @@ before(() => { /** @type {any} */ (globalThis).XMLHttpRequest = FakeRequest; });
 after(() => { Reflect.deleteProperty(globalThis, "XMLHttpRequest"); });
 beforeEach(() => { [answer, asked] = [serve, []]; });
 
-test("reads ranges of a URL, of one thing only", () => {
-  const sync = openSync({ url: new URL(url) }, { timeout: 1234 });
+test("reads ranges of a URL, of one thing only", async () => {
+  const sync = await openSync({ url: new URL(url) }, { timeout: 1234 });
   assert.deepEqual([sync.size, sync.readOnly], [content.length, true]);
   const into = new Uint8Array(content.length);
   assert.equal(sync.readSync(into, 10), content.length - 10);
@@ -64,7 +64,7 @@ test("reads ranges of a URL, of one thing only", () => {
   assert.equal(asked.length, 3);
 });
 
-test("what does not serve ranges can't be opened", () => {
+test("what does not serve ranges can't be opened", async () => {
   /** @type {[Answer, RegExp][]} */
   const table = [
     [{ status: 404 }, /answered 404\. /],
@@ -73,12 +73,12 @@ test("what does not serve ranges can't be opened", () => {
   ];
   for (const [said, message] of table) {
     answer = () => said;
-    assert.throws(() => openSync({ url }), { code: "EIO", message });
+    await assert.rejects(openSync({ url }), { code: "EIO", message });
   }
 });
 
-test("answers that are not what was asked for are failures", () => {
-  const sync = openSync({ url });
+test("answers that are not what was asked for are failures", async () => {
+  const sync = await openSync({ url });
   const good = { "Content-Range": `bytes 0-3/${content.length}` };
   /** @type {[Answer, string, RegExp][]} */
   const table = [

@@ -6,8 +6,8 @@ import { openSync } from "../../client/sync/index.js";
 
 /** @type {Record<string, (...args: any[]) => any>} */
 const steps = {
-  open(handle, options) {
-    sync = openSync(handle, options);
+  async open(handle, options) {
+    sync = await openSync(handle, options);
     const { size, readOnly, blockSize } = sync;
     return { size, readOnly, blockSize };
   },
@@ -21,9 +21,9 @@ const steps = {
   close: () => sync.close(),
 };
 
-parentPort?.on("message", ({ step, args }) => {
+parentPort?.on("message", async ({ step, args }) => {
   try {
-    parentPort?.postMessage({ result: steps[step](...args) });
+    parentPort?.postMessage({ result: await steps[step](...args) });
   } catch (/** @type {any} */ error) {
     parentPort?.postMessage({ error: error.toJSON?.() ?? { message: String(error) } });
   }
