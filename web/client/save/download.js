@@ -55,13 +55,14 @@ function once(name, total, readable) {
     give: ({ method }, signal) => {
       if (method !== "GET" || readable.locked) return { status: 410, headers: {} };
       asked.resolve(true);
+      if (total === 0) taken.resolve(); // nobody asks for nothing
       const reader = readable.getReader();
       signal.addEventListener("abort", () => {
         const given = new DOMException("The download was cancelled in the browser.", "AbortError");
         taken.reject(given);
         reader.cancel(given).catch(() => {}); // it has ended
       });
-      return { status: 200, headers, length: total, body: chunksOf(reader, total, taken.resolve) };
+      return { status: 200, headers, length: total, body: chunksOf(reader, taken.resolve, total) };
     },
     /** @param {number} limit in milliseconds */
     asked: (limit) => {
@@ -80,11 +81,11 @@ function later() {
 
 /**
  * @param {ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>} reader
- * @param {number} [total]
  * @param {() => void} end called when all was taken
+ * @param {number} [total]
  * @returns {AsyncGenerator<Uint8Array<ArrayBuffer>, void>}
  */
-async function* chunksOf(reader, total, end) {
+async function* chunksOf(reader, end, total) {
   let count = 0;
   for (let part; !(part = await reader.read()).done;) {
     count += part.value.length;
