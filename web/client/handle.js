@@ -33,8 +33,8 @@ export function handleOf(device) {
 /**
  * The device behind a handle. close() ends the handle, and not the device: that
  * is for who holds it. It ends with the device, with the same reason; with
- * WORKER when the thread that holds it has died, which some browsers only
- * notice after a minute in which it did not answer.
+ * WORKER when the thread that holds it has died: without a secure context, it
+ * is taken for dead after a minute in which it did not answer.
  * @param {MessagePort} port what handleOf gave; nothing else may use it
  * @returns {Promise<Device>} rejects with WORKER where nobody answers
  */
