@@ -63,10 +63,7 @@ function reading(asking) {
 /** @param {Asking} asking @returns {Pick<Driver, "write" | "trim" | "zero">} */
 function changing(asking) {
   return {
-    write(offset, bytes, { signal, fua }) {
-      const alone = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-      return asking.call("write", [offset, alone, { fua, transfer: true }], { signal, transfer: [alone.buffer] });
-    },
+    write: (offset, bytes, { signal, fua }) => asking.call("write", [offset, bytes, { fua, transfer: true }], { signal, transfer: [bytes.buffer] }),
     trim: (offset, length, { signal }) => asking.call("trim", [offset, length, {}], { signal }),
     zero: (offset, length, { signal, unmap }) => asking.call("zero", [offset, length, { unmap }], { signal }),
   };
