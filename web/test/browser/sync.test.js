@@ -7,7 +7,7 @@ import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { inEachBrowser } from "./browsers.js";
+import { inEachBrowser, until } from "./browsers.js";
 import { Lab, diskSize, pattern } from "./lab.js";
 import { run } from "./processes.js";
 import { serveFolder } from "./site.js";
@@ -189,6 +189,22 @@ inEachBrowser("calls that wait", ({ page: openPage, name }) => {
     });
     assert.equal(ended, "WORKER");
     assert.match(await page.evaluate(failure, "read", 512, 0), /^TIMEOUT To read 512 bytes at 0/);
+    await page.close();
+  });
+
+  test("handles that were closed leave nothing, and the disk open", async () => {
+    const { page } = await started(isolated);
+    await until(page, async () => (await navigator.locks.query()).held?.some((lock) => lock.name?.startsWith("nbdbridge handle")));
+    await page.evaluate(async () => {
+      const { disk, step } = /** @type {any} */ (globalThis);
+      const { deviceOf, handleOf } = await import(/** @type {any} */ ("/client/handle.js"));
+      await step("close");
+      const device = await deviceOf(handleOf(disk));
+      await device.read(0, 512);
+      await device.close();
+      await disk.read(0, 512);
+    });
+    await until(page, async () => !(await navigator.locks.query()).held?.some((lock) => lock.name?.startsWith("nbdbridge handle")));
     await page.close();
   });
 
