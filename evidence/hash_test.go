@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// vectors are those of RFC 1321, RFC 3174
-// FIPS 180, and the check value of CRC-32.
+// vectors are those of RFC 1321, RFC 3174 and FIPS 180, and the check value of
+// CRC-32.
 var vectors = []struct{ algorithm, text, sum string }{
 	{"md5", "", "d41d8cd98f00b204e9800998ecf8427e"},
 	{"md5", "abc", "900150983cd24fb0d6963f7d28e17f72"},

@@ -87,7 +87,7 @@ export const isMilliseconds = (v) => Number.isInteger(v) && v > 0 && v < 2 ** 31
 const isLocation = (v) => (isString(v) && v !== "") || v instanceof URL;
 
 /** @type {Rules} */
-const listRules = {
+export const listRules = {
   tls: isObject,
   token: (v) => isTicket(v) || isFunction(v),
   signal: isSignal,
@@ -134,6 +134,7 @@ const wanted = {
   export: "a string",
   chunkSize: "an integer from 1 to 16777216, in bytes",
   onProgress: "a function",
+  onState: "a function",
 };
 
 /**
