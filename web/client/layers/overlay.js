@@ -20,7 +20,7 @@ import { Blocks } from "./overlayblocks.js";
  * fulfilled before a flush is there after it.
  *
  * @typedef {object} OverlayStore
- * @property {number} blockSize in bytes, a power of two from 512
+ * @property {number} blockSize in bytes, a power of two from 512 to 1 MiB
  * @property {number} [size] of the device that it was made for, if it knows
  * @property {string} [identity] of that device, if it knows
  * @property {(offset: number, length: number) => Extent[]} extents

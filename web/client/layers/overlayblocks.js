@@ -157,7 +157,7 @@ export class Blocks {
         await this.#apply(chunk);
         onProgress?.({ done: done += chunk.length, total });
       });
-      await this.#device.flush({ signal });
+      await this.#flushDevice(signal);
       await this.#store.clear();
     });
   }
@@ -177,6 +177,15 @@ export class Blocks {
       for (let done = 0; done < length; done += commitChunk) {
         await this.#device.write(offset + done, new Uint8Array(Math.min(commitChunk, length - done)), { transfer: true });
       }
+    }
+  }
+
+  /** Where the device has no flush, nothing more can be done. @param {AbortSignal} [signal] */
+  async #flushDevice(signal) {
+    try {
+      await this.#device.flush({ signal });
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== "ENOTSUP") throw error;
     }
   }
 

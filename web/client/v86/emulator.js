@@ -32,13 +32,13 @@ export function hold(emulator) {
   holds.set(emulator, found);
   if (found.count++ === 0) {
     found.ours = emulator.is_running();
-    if (found.ours) found.stopped = stop(emulator);
+    found.stopped = found.ours ? stop(emulator) : Promise.resolve();
   }
   let held = true;
   const release = () => {
     if (!held) return;
     held = false;
-    if (--found.count === 0 && found.ours) emulator.run();
+    if (--found.count === 0 && found.ours) run(emulator);
   };
   return { stopped: found.stopped, release };
 }
@@ -51,6 +51,11 @@ export function halt(emulator) {
   const found = holds.get(emulator);
   if (found) found.ours = false;
   stop(emulator);
+}
+
+/** @param {Emulator} emulator */
+function run(emulator) {
+  Promise.resolve(emulator.run()).catch(() => {}); // destroyed meanwhile
 }
 
 /**

@@ -15,7 +15,7 @@ async function load(/** @type {any} */ { url, options }) {
   const { open } = await import(/** @type {any} */ ("/client/index.js"));
   const { withPersistentCache } = await import(/** @type {any} */ ("/client/layers/index.js"));
   const disk = await open(url, { tls: { mode: "off" }, readOnly: false });
-  const cache = await withPersistentCache(disk, { key: url, name: "lab disk", ...options });
+  const cache = await withPersistentCache(disk, { name: "lab disk", ...options });
   Object.assign(globalThis, { disk, cache });
   return { persistent: cache.persistent };
 }

@@ -6,6 +6,19 @@ import { inEachBrowser } from "./browsers.js";
 import { serveFolder } from "./site.js";
 
 /** Runs in the page. */
+async function cases() {
+  const { opfsFolder, listFolders, deleteFolder } = await import(/** @type {any} */ ("/client/storage/opfs.js"));
+  const folders = await Promise.all(["disk", "Disk", "%44isk"].map((name) => opfsFolder("cases", name)));
+  const entries = [];
+  const top = await (await navigator.storage.getDirectory()).getDirectoryHandle("nbdbridge");
+  for await (const entry of (await top.getDirectoryHandle("cases")).keys()) entries.push(entry.toLowerCase());
+  const names = await listFolders("cases");
+  await Promise.all(folders.map((folder) => folder.close()));
+  for (const name of names) await deleteFolder("cases", name);
+  return { different: new Set(entries).size, names: names.sort() };
+}
+
+/** Runs in the page. */
 async function files() {
   const { opfsFolder, deleteFolder, listFolders } = await import(/** @type {any} */ ("/client/storage/opfs.js"));
   const name = "a/b: ☃ ..*";
@@ -90,6 +103,12 @@ inEachBrowser("storage", ({ page: openPage }) => {
     assert.deepEqual(rest, { size: 8, read: [0, 0, 1, 2], taken: 0, busy: "IN_USE", gone: "EIO", closed: "CLOSED", listed: ["a/b: ☃ ..*"], left: [], none: [] });
     assert.equal(code, "IN_USE");
     assert.match(message, /The test "a\/b: ☃ \.\.\*" is open in another tab or Worker/);
+    await page.close();
+  });
+
+  test("names differ also where the file system takes capital letters for small ones", async () => {
+    const page = await openPage(`${web.origin}/`);
+    assert.deepEqual(await page.evaluate(cases), { different: 3, names: ["%44isk", "Disk", "disk"] });
     await page.close();
   });
 

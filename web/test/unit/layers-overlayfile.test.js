@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Device } from "../../client/device.js";
 import { memoryStore, withOverlay } from "../../client/layers/index.js";
 import { openLogStore } from "../../client/layers/logstore.js";
+import { encode } from "../../client/layers/overlayfile.js";
 import { FakeDisk } from "./fake-folder.js";
 import { MemoryDisk, settled } from "./memory-disk.js";
 import { Random } from "./random.js";
@@ -92,6 +93,16 @@ test("a file that is cut or changed anywhere is refused, and nothing is changed"
   assert.deepEqual(await overlay.read(0, 5000), before);
   await overlay.import(new Blob([file]));
   assert.equal((await overlay.read(600, 1))[0], 7);
+});
+
+test("a record of half a byte is refused", async () => {
+  for (const [offset, length] of [[0.5, 4096], [0, 4096.5]]) {
+    const extents = /** @type {any} */ ([{ offset, length, type: "zero" }]);
+    /** @type {Uint8Array<ArrayBuffer>[]} */ const chunks = [];
+    for await (const chunk of encode({ size: 5000, identity: undefined }, extents, async () => new Uint8Array(0))) chunks.push(chunk);
+    const overlay = withOverlay(disk(undefined, 5000), memoryStore());
+    await assert.rejects(overlay.import(new Blob(chunks)), { code: "INVALID_ARGUMENT", message: /a record can't be/ });
+  }
 });
 
 test("a file of another device is refused", async () => {

@@ -268,3 +268,51 @@ test("saveState leaves an emulator that stands, and lets it go after a failure t
   await turn();
   await assert.rejects(saveState(emulator, [broken]), { code: "EIO" });
 });
+
+test("saveState does not wait for a stop of long ago, which V86 never told of", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { memory, disk, emulator } = guestDisk();
+  const waiting = held(memory);
+  emulator.stop = async () => {
+    emulator.running = false;
+    await new Promise(() => {}); // as where run() comes first
+  };
+  disk.get(0, 512, () => {});
+  await turn();
+  t.mock.timers.tick(5000);
+  waiting[0].go();
+  await turn();
+  assert.equal(emulator.running, true);
+  emulator.running = false;
+  emulator.save = async () => new ArrayBuffer(7);
+  const saving = saveState(emulator, []);
+  assert.equal(/** @type {any} */ (await Promise.race([saving, turn().then(turn)]))?.byteLength, 7);
+});
+
+test("after a state that had no room a smaller one can be put back", async () => {
+  const one = guestDisk();
+  const small = await saved(one.disk);
+  await writing(one.disk, 0, sector(1));
+  const large = await saved(one.disk);
+  const { memory, disk, told } = guestDisk({ store: memoryStore({ limit: 0 }) });
+  disk.set_state(large);
+  await turn();
+  assert.deepEqual(told, ["error ENOSPC"]);
+  disk.set_state(small);
+  assert.deepEqual(await reading(disk, 0, 512), memory.bytes.slice(0, 512));
+  await disk.quiesce();
+  assert.equal(told.length, 1);
+});
+
+test("a large overlay is collected in small pieces", async () => {
+  const store = memoryStore();
+  let longest = 0;
+  const { read } = store;
+  store.read = (offset, length) => (longest = Math.max(longest, length), read.call(store, offset, length));
+  const { disk } = guestDisk({ store }, { size: 8 << 20 });
+  await writing(disk, 0, sector(3, 5 << 20));
+  await writing(disk, 7 << 20, sector(4, 4096));
+  const state = await saved(disk);
+  assert.deepEqual([state[5].byteLength, state[5][0], state[5].at(-1)], [(5 << 20) + 4096, 3, 4]);
+  assert.equal(longest, 1 << 20);
+});
