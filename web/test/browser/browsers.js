@@ -40,6 +40,7 @@ const firefoxPrefs = {
  * @typedef {object} World
  * @property {string[]} [names] that resolve to this machine
  * @property {() => Promise<string>} [authority] the file of a CA to trust
+ * @property {Record<string, unknown>} [prefs] of Firefox
  * @property {boolean} [webkit] true for suites whose pages do no more than
  *   evaluate and close: they run in WebKit too
  */
@@ -59,11 +60,11 @@ async function launch(name, profile, world) {
 }
 
 /** @param {"chromium" | "firefox"} name @param {string} profile @param {World} world */
-async function puppet(name, profile, { names = [], authority }) {
+async function puppet(name, profile, { names = [], authority, prefs = {} }) {
   const common = { executablePath: paths[name], headless: true, userDataDir: profile, timeout: 120_000, protocolTimeout: 300_000 };
   if (name === "firefox") {
     if (authority) await trust(profile, await authority());
-    const extraPrefsFirefox = { ...firefoxPrefs, "network.dns.localDomains": names.join(",") };
+    const extraPrefsFirefox = { ...firefoxPrefs, "network.dns.localDomains": names.join(","), ...prefs };
     return puppeteer.launch({ ...common, browser: "firefox", extraPrefsFirefox });
   }
   if (authority) await trust(join(profile, ".pki", "nssdb"), await authority());

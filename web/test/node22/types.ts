@@ -2,6 +2,8 @@
 // line under an expected error is a mistake that types must catch.
 import { open, list, info, NbdError, codes, type Disk, type OpenOptions, type NbdErrorCode } from "nbdbridge";
 import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
+import { deviceOf, handleOf } from "nbdbridge/handle";
+import { errnoOf, mountEmscripten, openSync, type SyncDevice } from "nbdbridge/sync";
 import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, withPersistentCache, type Profile } from "nbdbridge/layers";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
@@ -91,3 +93,15 @@ readOnlyView(disk).commit();
 // @ts-expect-error: something that only reads is no device
 const device: BlockDevice = { size: 512, read: async () => new Uint8Array(1) };
 console.log(code, device);
+
+export async function waits(device: BlockDevice, module: { FS: unknown }): Promise<number> {
+  const there: BlockDevice = await deviceOf(handleOf(device));
+  const sync: SyncDevice = await openSync(handleOf(there), { timeout: 1000 });
+  mountEmscripten(module.FS, sync, "/disk.img");
+  const other: SyncDevice = await openSync({ url: "/disk.img" });
+  try {
+    return sync.writeSync(new Uint8Array(512), 0n) + other.readSync(new ArrayBuffer(512), 0);
+  } catch (error) {
+    return errnoOf(error);
+  }
+}

@@ -1,0 +1,231 @@
+// The whole way of a request, with sw.js in a browser that is made up.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NbdError } from "../../client/errors.js";
+import { readOnlyView } from "../../client/layers/readonly.js";
+import { serveViaServiceWorker } from "../../client/range/index.js";
+import { FakeSite } from "./fake-service-worker.js";
+import { MemoryDisk, held, settled } from "./memory-disk.js";
+
+const size = 5_000_000;
+/** What an answer of ours always has. */
+const safe = {
+  "x-content-type-options": "nosniff", "content-security-policy": "sandbox", "cache-control": "no-store", "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin", "cross-origin-embedder-policy": "require-corp",
+};
+
+// The page is one for all tests, as its name is.
+const site = new FakeSite();
+
+/** @param {import("node:test").TestContext} t @param {import("../../client/range/index.js").RangeOptions} [options] */
+async function serve(t, options = {}, disk = new MemoryDisk(size)) {
+  const serving = await serveViaServiceWorker(disk.device, { script: "/sw.js", ...options });
+  t.after(() => serving.close());
+  /** @param {Parameters<FakeSite["fetch"]>[1]} [init] */
+  const get = async (init) => /** @type {Response} */ (await site.fetch(serving.url, init));
+  const etag = /** @type {string} */ ((await get({ method: "HEAD" })).headers.get("etag"));
+  disk.log.length = 0;
+  return { disk, get, etag, ...serving };
+}
+
+/** @param {Response} response */
+const bytesOf = async (response) => new Uint8Array(await response.arrayBuffer());
+
+test("each request gets its answer", async (t) => {
+  const { get, etag, disk } = await serve(t);
+  const whole = { status: 200, "content-length": `${size}`, "content-range": null, etag };
+  const part = { status: 206, "content-length": "100", "content-range": `bytes 5-104/${size}`, etag };
+  /** @type {[string, Record<string, string>, Record<string, any>, number?, number?][]} */
+  const table = [
+    ["GET", {}, whole, 0, size],
+    ["GET", { Range: "bytes=5-104" }, part, 5, 105],
+    ["GET", { Range: "bytes=-100" }, { ...part, "content-range": `bytes ${size - 100}-${size - 1}/${size}` }, size - 100, size],
+    ["GET", { Range: "bytes=4999990-" }, { status: 206, "content-length": "10" }, size - 10, size],
+    ["GET", { Range: "bytes=0-2000000" }, { status: 206, "content-length": "2000001" }, 0, 2_000_001],
+    ["GET", { Range: "bytes=5-104,5000000-" }, part, 5, 105],
+    ["GET", { Range: `bytes=${size}-` }, { status: 416, "content-range": `bytes */${size}`, etag: null }],
+    ["GET", { Range: "lines=1-2" }, whole, 0, size],
+    ["GET", { Range: "bytes=5-104", "If-Range": etag }, part, 5, 105],
+    ["GET", { Range: "bytes=5-104", "If-Range": '"other"' }, whole, 0, size],
+    ["GET", { Range: `bytes=${size}-`, "If-Range": '"other"' }, whole, 0, size],
+    ["GET", { Range: "bytes=5-104", "If-None-Match": etag }, { status: 304, etag, "content-range": null }, 0, 0],
+    ["GET", { "If-None-Match": '"other"', "If-Match": etag }, whole, 0, size],
+    ["GET", { Range: "bytes=5-104", "If-Match": '"other"' }, { status: 412, "content-range": null }],
+    ["HEAD", {}, whole, 0, 0],
+    ["HEAD", { Range: "bytes=5-104" }, whole, 0, 0],
+    ["HEAD", { "If-None-Match": etag }, { status: 304 }, 0, 0],
+    ["POST", {}, { status: 405, allow: "GET, HEAD" }],
+    ["OPTIONS", {}, { status: 405, allow: "GET, HEAD" }],
+  ];
+  for (const [method, headers, want, from, to] of table) {
+    const response = await get({ method, headers });
+    const title = `${method} ${JSON.stringify(headers)}`;
+    const { status, ...fields } = want;
+    assert.equal(response.status, status, title);
+    for (const [name, value] of Object.entries({ ...fields, ...safe })) assert.equal(response.headers.get(name), value, `${title}: ${name}`);
+    assert.equal(response.headers.get("content-type"), status < 400 ? "application/octet-stream" : "text/plain; charset=utf-8");
+    assert.equal(response.headers.get("content-disposition"), status < 400 ? 'attachment; filename="disk.img"' : null);
+    const body = await bytesOf(response);
+    if (from !== undefined) assert.ok(Buffer.compare(body, disk.bytes.subarray(from, to)) === 0, title);
+  }
+});
+
+test("several ranges come as parts, as long as it says", async (t) => {
+  const { get, disk } = await serve(t);
+  const ranges = [[0, 9], [4_000_000, 4_000_001], [100, 2_000_000], [7, 7]];
+  const response = await get({ headers: { Range: `bytes=${ranges.map(([a, b]) => `${a}-${b}`)}` } });
+  const [, boundary] = /^multipart\/byteranges; boundary=([\w-]+)$/.exec(response.headers.get("content-type") ?? "") ?? [];
+  const body = Buffer.from(await bytesOf(response));
+  assert.deepEqual([response.status, response.headers.get("content-length")], [206, `${body.length}`]);
+  const want = Buffer.concat([...ranges.flatMap(([first, last]) => [
+    Buffer.from(`\r\n--${boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes ${first}-${last}/${size}\r\n\r\n`),
+    disk.bytes.subarray(first, last + 1),
+  ]), Buffer.from(`\r\n--${boundary}--\r\n`)]);
+  assert.ok(want.equals(body));
+});
+
+test("small parts are read together", async (t) => {
+  const { get, disk } = await serve(t);
+  const waiting = held(disk);
+  const response = get({ headers: { Range: `bytes=${Array.from({ length: 20 }, (_, i) => `${i * 1000}-${i * 1000 + 9}`)}` } });
+  while (waiting.length < 20) await settled();
+  for (const { go } of waiting) go();
+  assert.equal((await response).status, 206);
+});
+
+test("ETags are of the content where it is known, else of the serving", async (t) => {
+  const known = (/** @type {string} */ identity) => {
+    const disk = new MemoryDisk(100, { readOnly: true });
+    Object.defineProperty(disk.device, "identity", { value: identity });
+    return disk;
+  };
+  const etag = async (/** @type {MemoryDisk} */ disk) => (await serve(t, {}, disk)).etag;
+  assert.match(await etag(known("a")), /^"[0-9a-f]{32}"$/);
+  assert.equal(await etag(known("a")), await etag(known("a")));
+  assert.notEqual(await etag(known("a")), await etag(known("b")));
+  assert.notEqual(await etag(new MemoryDisk(100, { readOnly: true })), await etag(new MemoryDisk(100, { readOnly: true })));
+  const writable = new MemoryDisk(100);
+  Object.defineProperty(writable.device, "identity", { value: "a" });
+  assert.notEqual(await etag(writable), await etag(writable));
+  const view = readOnlyView(known("a").device);
+  const { etag: ofView } = await serve(t, {}, /** @type {any} */ ({ device: view, log: [] }));
+  assert.equal(ofView, await etag(known("a")));
+});
+
+test("other URLs go their way, and are not held up", async (t) => {
+  const { url } = await serve(t);
+  const { origin } = new URL(url);
+  for (const other of [`${origin}/`, `${origin}/~nbd-x/disk.img`, `${origin}/app/main.js`, url.replace(origin, "https://elsewhere.example"), `${origin}/?${new URL(url).pathname}`]) {
+    assert.equal(site.fetch(other), undefined, other);
+  }
+  assert.match(url, /^https:\/\/site\.example\/~nbd-[\w-]{22}\.[\w-]{22}\/disk\.img$/);
+});
+
+test("nothing is made of the bytes that runs", async (t) => {
+  const { get } = await serve(t);
+  for (const destination of ["script", "style", "worker", "sharedworker", "serviceworker", "audioworklet", "xslt", "manifest", "object", "embed", "font", "json", "report"]) {
+    const response = await get({ destination });
+    assert.deepEqual([response.status, response.headers.get("content-type")], [403, "text/plain; charset=utf-8"], destination);
+  }
+  for (const destination of ["", "document", "iframe", "video"]) assert.equal((await get({ destination, method: "HEAD" })).status, 200, destination);
+});
+
+test("a Service Worker that was killed gets the device again", async (t) => {
+  const { get, url } = await serve(t, { path: "disks/a b", name: "Größe?.tif" });
+  assert.match(url, /^https:\/\/site\.example\/disks\/a%20b\/~nbd-.*\/Gr%C3%B6%C3%9Fe_\.tif$/);
+  const starts = site.starts;
+  for (let i = 1; i <= 3; i++) {
+    site.kill();
+    const both = await Promise.all([get({ headers: { Range: "bytes=0-9" } }), get({ headers: { Range: "bytes=5-9" } })]);
+    assert.deepEqual(both.map((r) => r.status), [206, 206]);
+    assert.equal(site.starts, starts + i);
+  }
+});
+
+test("a reader that leaves ends the reads, and one that takes nothing has few", async (t) => {
+  const { get, disk } = await serve(t, {}, new MemoryDisk(30_000_000));
+  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get()).body).getReader();
+  await reader.read();
+  for (let count = -1; count !== disk.log.length; await settled()) count = disk.log.length;
+  const ahead = disk.log.reduce((sum, { length }) => sum + length, 0);
+  assert.ok(ahead <= 10 << 20, `${ahead} bytes`);
+  const waiting = held(disk);
+  for (let i = 0; i < 40 && waiting.length === 0; i++) await Promise.race([reader.read(), settled()]);
+  await reader.cancel();
+  for (const { go } of waiting) go();
+  await settled();
+  const count = disk.log.length;
+  for (let i = 0; i < 20; i++) await settled();
+  assert.equal(disk.log.length, count);
+});
+
+test("an abort before the answer ends the read", async (t) => {
+  const { get, disk } = await serve(t);
+  const waiting = held(disk);
+  const controller = new AbortController();
+  const response = get({ signal: controller.signal, headers: { Range: "bytes=0-9" } });
+  while (waiting.length === 0) await settled();
+  controller.abort();
+  assert.equal((await response).status, 502);
+});
+
+test("what the device rejects with is said, and never comes as bytes", async (t) => {
+  const { get, disk } = await serve(t);
+  disk.gate = async ({ offset }) => {
+    if (offset === 0 || offset > 3_000_000) throw new NbdError("EIO", "It broke.");
+  };
+  const refused = await get({ headers: { Range: "bytes=0-9" } });
+  assert.deepEqual([refused.status, await refused.text(), refused.headers.get("etag")], [502, "EIO: It broke.", null]);
+  await assert.rejects(bytesOf(await get({ headers: { Range: "bytes=100-" } })));
+});
+
+test("what was closed is not there, for new requests and for those under way", async (t) => {
+  const { get, close } = await serve(t);
+  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get()).body).getReader();
+  await reader.read();
+  await close();
+  await assert.rejects(async () => { while (!(await reader.read()).done); });
+  assert.equal((await get()).status, 404);
+  const other = await serve(t);
+  await other.disk.device.close();
+  await settled();
+  assert.equal((await other.get()).status, 404);
+});
+
+test("two devices of a page do not disturb each other", async (t) => {
+  const [one, two] = [await serve(t), await serve(t, {}, new MemoryDisk(77))];
+  const reading = bytesOf(await one.get());
+  const three = await serve(t, {}, new MemoryDisk(78));
+  assert.equal((await bytesOf(await two.get())).length, 77);
+  await two.close();
+  assert.equal((await bytesOf(await three.get())).length, 78);
+  assert.equal((await reading).length, size);
+});
+
+test("a page that has gone fails what it owes", async (t) => {
+  const { get, disk } = await serve(t);
+  held(disk);
+  site.pageLives = false;
+  t.after(() => { site.pageLives = true; });
+  const response = await get({ headers: { Range: "bytes=0-9" } });
+  assert.equal(response.status, 404);
+  assert.match(await response.text(), /gone/);
+});
+
+test("what can't be meant, or can't be, is refused", async () => {
+  const { device } = new MemoryDisk(10);
+  /** @type {[any, any, string, RegExp][]} */
+  const table = [
+    [{}, {}, "INVALID_ARGUMENT", /device/],
+    [device, { scrip: "/sw.js" }, "INVALID_ARGUMENT", /Unknown option scrip/],
+    [device, { script: "/sw.js", path: 5 }, "INVALID_ARGUMENT", /path/],
+    [device, { script: "/sw.js", path: "https://elsewhere.example/" }, "INVALID_ARGUMENT", /no folder in/],
+    [device, { script: "/sw.js", path: "a?b" }, "INVALID_ARGUMENT", /no folder in/],
+    [device, { script: "/js/sw.js" }, "INVALID_ARGUMENT", /\/app\/index\.html is outside of \/js\/.*Copy sw\.js.*Service-Worker-Allowed/s],
+    [device, { script: "/sw.js", scope: "/other/" }, "INVALID_ARGUMENT", /outside of \/other\//],
+    [device, { script: "/missing.js" }, "WASM_LOAD", /could not be registered/],
+  ];
+  for (const [what, options, code, message] of table) {
+    await assert.rejects(serveViaServiceWorker(what, options), (/** @type {any} */ error) => error.code === code && message.test(error.message), JSON.stringify(options));
+  }
+});
