@@ -241,6 +241,40 @@ test("an abort does not wait for a sink that hangs", async (t) => {
   assert.deepEqual([states, aborted], [[], reason], "nobody knows what it has");
 });
 
+test("an abort waits for what a stream was given, and then tells the state", async () => {
+  const source = new MemoryDisk(8 * MiB);
+  /** @type {(() => void)[]} */ const waiting = [];
+  const { stream, bytes } = collector(() => new Promise((go) => waiting.push(() => go(undefined))));
+  const controller = new AbortController();
+  /** @type {CopyState[]} */ const states = [];
+  const copying = copy(source.device, stream, { signal: controller.signal, onState: (state) => states.push(state) }).catch((reason) => reason);
+  while (waiting.length < 1) await settled();
+  controller.abort("enough");
+  waiting[0]();
+  for (let i = 0; i < 10; i++) await settled();
+  assert.deepEqual([states, waiting.length], [[], 2]);
+  waiting[1]();
+  assert.equal(await copying, "enough");
+  assert.deepEqual(states, [{ offset: bytes().length }]);
+});
+
+test("an abort while a state is saved tells one state", async (t) => {
+  const [source, sink] = [new MemoryDisk(8 * MiB), target(8 * MiB)];
+  let now = 0;
+  t.mock.method(performance, "now", () => now += 10_000);
+  const waiting = held(sink, ({ name }) => name === "flush");
+  const controller = new AbortController();
+  /** @type {CopyState[]} */ const states = [];
+  const patient = { size: sink.device.size, write: sink.device.write.bind(sink.device), zero() {}, flush: () => sink.device.flush() }; // its flush knows no abort
+  const copying = copy(source.device, /** @type {any} */ (patient), { signal: controller.signal, onState: (state) => states.push(state) }).catch((reason) => reason);
+  while (waiting.length < 1) await settled();
+  controller.abort("enough");
+  assert.equal(await copying, "enough");
+  waiting[0].go();
+  for (let i = 0; i < 10; i++) await settled();
+  assert.equal(states.length, 1);
+});
+
 test("a full disk is told as such", async () => {
   const [source, file] = [holes(), new FakeFile()];
   file.fails = async (what) => { if (what === "write" && file.log.length > 5) throw new DOMException("no room", "QuotaExceededError"); };
@@ -272,7 +306,7 @@ test("progress ends with all done", async () => {
 });
 
 test("a block status with gaps is not believed", async () => {
-  for (const extents of [[], [[MiB, 3 * MiB]], [[0, 2 * MiB], [3 * MiB, MiB]], [[0, 0], [0, 4 * MiB]], [[0, 3 * MiB]]]) {
+  for (const extents of [[], [[MiB, 3 * MiB]], [[MiB, 4 * MiB]], [[0, 2 * MiB], [3 * MiB, MiB]], [[0, 0], [0, 4 * MiB]], [[0, 3 * MiB]]]) {
     const [source, sink] = [new MemoryDisk(4 * MiB), target(4 * MiB)];
     const lying = { size: 4 * MiB, read: source.device.read.bind(source.device), blockStatus: async () => extents.map(([offset, length]) => ({ offset, length, type: "hole" })) };
     await assert.rejects(copy(/** @type {any} */ (lying), sink.device), { code: "INTERNAL" });

@@ -97,6 +97,12 @@ test("a Worker that dies ends it, and tells no state that is not of all", async 
   assert.deepEqual(states, []);
 });
 
+test("a Worker that fails and lives on has no state that is of all", async () => {
+  FakeWorker.serve = () => ({ ...fakeHasher(), ...(FakeWorker.made.length === 1 && { write: () => { throw new TypeError("a bug"); } }) });
+  const { error, states } = await interrupted(new MemoryDisk(4 * MiB));
+  assert.deepEqual([error.code, states], ["INTERNAL", []]);
+});
+
 test("a Worker that does not start ends it", async () => {
   FakeWorker.serve = () => ({ ...fakeHasher(), start: () => { throw new NbdError("WASM_LOAD", "there is none"); } });
   const { error } = await interrupted(holed());
