@@ -138,7 +138,6 @@ const wanted = {
   export: "a string",
   chunkSize: "an integer from 1 to 16777216, in bytes",
   onProgress: "a function",
-  onState: "a function",
 };
 
 /**

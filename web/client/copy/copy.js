@@ -30,7 +30,7 @@ import { targetOf } from "./sinks.js";
  */
 
 /** @type {import("../options.js").Rules} */
-const rules = { signal: isSignal, onProgress: isFunction, onState: isFunction, skipHoles: isBoolean, from: () => true };
+const rules = { skipHoles: isBoolean };
 
 /**
  * Copies a device from its begin to its end. Reads are under way while the
@@ -42,7 +42,7 @@ const rules = { signal: isSignal, onProgress: isFunction, onState: isFunction, s
  *   it failed, or with the signal's reason
  */
 export async function copy(device, sink, options = {}) {
-  const { signal, onProgress, onState, skipHoles = true, from = { offset: 0 } } = check(options, rules);
+  const { signal, onProgress, onState, skipHoles = true, from = { offset: 0 } } = checkOptions(options, rules);
   const offset = offsetOf(from, sourceOf(device).size);
   signal?.throwIfAborted();
   const began = performance.now();
@@ -58,6 +58,19 @@ export async function copy(device, sink, options = {}) {
   progress.end();
   const { done, skipped } = progress.state();
   return { copied: done - offset - skipped, skipped, milliseconds: Math.round(performance.now() - began) };
+}
+
+/** What copies and hashes both take. @type {import("../options.js").Rules} */
+const commonRules = { signal: isSignal, onProgress: isFunction, onState: () => true, from: () => true };
+
+/**
+ * @param {any} options
+ * @param {import("../options.js").Rules} rules beside the common ones
+ */
+export function checkOptions(options, rules) {
+  const given = check(options, { ...commonRules, ...rules });
+  if (given.onState !== undefined && !isFunction(given.onState)) throw invalid("Option onState must be a function.");
+  return given;
 }
 
 /**

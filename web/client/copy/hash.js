@@ -1,9 +1,9 @@
 import { invalid } from "../errors.js";
-import { check, isFunction, isSignal, listRules } from "../options.js";
+import { listRules } from "../options.js";
 import { Progress } from "../progress.js";
 import { unlessAborted } from "../signals.js";
 import { carry } from "./carry.js";
-import { offsetOf, sourceOf } from "./copy.js";
+import { checkOptions, offsetOf, sourceOf } from "./copy.js";
 import { Hashers } from "./hashers.js";
 import { isHex } from "./hex.js";
 
@@ -31,7 +31,7 @@ const longestState = 1024;
  */
 
 /** @type {import("../options.js").Rules} */
-const rules = { signal: isSignal, onProgress: isFunction, onState: isFunction, from: () => true, wasm: listRules.wasm, worker: listRules.worker };
+const rules = { wasm: listRules.wasm, worker: listRules.worker };
 
 /**
  * Hashes a device from its begin to its end. It is read once; each algorithm
@@ -44,7 +44,7 @@ const rules = { signal: isSignal, onProgress: isFunction, onState: isFunction, f
  *   NbdError, whose offset is where a read failed, or with the signal's reason
  */
 export async function hash(device, names, options = {}) {
-  const { signal, onProgress, onState, from, wasm, worker } = check(options, rules);
+  const { signal, onProgress, onState, from, wasm, worker } = checkOptions(options, rules);
   const { size } = sourceOf(device);
   checkNames(names);
   const offset = from === undefined ? 0 : checkState(from, names, size);
