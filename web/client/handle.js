@@ -33,8 +33,8 @@ export function handleOf(device) {
 /**
  * The device behind a handle. close() ends the handle, and not the device: that
  * is for who holds it. It ends with the device, with the same reason; with
- * WORKER when the thread that holds it has died, which some browsers only
- * notice after a minute in which it did not answer.
+ * WORKER when the thread that holds it has died: without a secure context, it
+ * is taken for dead after a minute in which it did not answer.
  * @param {MessagePort} port what handleOf gave; nothing else may use it
  * @returns {Promise<Device>} rejects with WORKER where nobody answers
  */
@@ -63,10 +63,7 @@ function reading(asking) {
 /** @param {Asking} asking @returns {Pick<Driver, "write" | "trim" | "zero">} */
 function changing(asking) {
   return {
-    write(offset, bytes, { signal, fua }) {
-      const alone = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-      return asking.call("write", [offset, alone, { fua, transfer: true }], { signal, transfer: [alone.buffer] });
-    },
+    write: (offset, bytes, { signal, fua }) => asking.call("write", [offset, bytes, { fua, transfer: true }], { signal, transfer: [bytes.buffer] }),
     trim: (offset, length, { signal }) => asking.call("trim", [offset, length, {}], { signal }),
     zero: (offset, length, { signal, unmap }) => asking.call("zero", [offset, length, { unmap }], { signal }),
   };

@@ -1,4 +1,5 @@
 import { NbdError, invalid } from "../errors.js";
+import { mourn } from "./life.js";
 import { closed } from "./serving.js";
 
 /** While something is asked, the other side is reminded so often, in milliseconds. */
@@ -21,6 +22,7 @@ export class Asking {
   /** Why calls are refused. @type {NbdError | undefined} */ #refusal;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #reminder;
   #unanswered = 0;
+  #mourned = () => {};
   /** @type {(why?: NbdError) => void} */ #ended = () => {};
 
   /** @param {MessagePort} port */
@@ -55,7 +57,6 @@ export class Asking {
 
   /** Ends the handle. */
   close() {
-    this.#post({ close: true });
     this.#end();
   }
 
@@ -74,7 +75,7 @@ export class Asking {
     this.#reminder = undefined;
   }
 
-  /** Not all browsers tell that the other side has ended. */
+  /** Not everywhere anything else tells that the other side has ended. */
   #remind() {
     if (this.#unanswered++ === maxUnanswered) this.#end(lost("has not answered for a minute"));
     else this.#post({ ping: true });
@@ -84,6 +85,7 @@ export class Asking {
   #receive(message) {
     this.#unanswered = 0;
     if ("facts" in message) this.#pending.get(0)?.resolve(message.facts);
+    else if ("lock" in message) this.#mourned = mourn(message.lock, () => this.#end(lost("has ended")));
     else if ("ended" in message) this.#end(message.ended && NbdError.from(message.ended));
     else if ("error" in message) this.#pending.get(message.id)?.reject(NbdError.from(message.error));
     else if ("id" in message) this.#pending.get(message.id)?.resolve(message.result); // none after an abort
@@ -102,7 +104,9 @@ export class Asking {
   /** @param {NbdError} [why] */
   #end(why) {
     if (this.#refusal) return;
+    this.#post({ close: true });
     this.#refusal = why ?? closed();
+    this.#mourned();
     this.#port.close();
     this.#ended(why);
     for (const { reject } of this.#pending.values()) reject(this.#refusal);

@@ -1,5 +1,6 @@
 import { NbdError, describe, invalid } from "../errors.js";
 import { Blocking } from "./blocking.js";
+import { live } from "./life.js";
 import { Turns } from "./turns.js";
 
 /** The methods of a device that a handle serves; their last argument is the options. */
@@ -23,8 +24,9 @@ const methods = new Set(/** @type {const} */ (["read", "readMany", "write", "flu
  * handle:
  * @typedef {Call | {abort: number} | {ping: true} | {memory: SharedArrayBuffer} | BlockingCall | {close: true}} ToServing
  *
- * From it; the facts come first, and ended last:
- * @typedef {{facts: Facts} | {id: number, result: any} | {id: number, error: Failure}
+ * From it; the facts come first, and ended last. A lock is held for as long as
+ * the thread lives and serves:
+ * @typedef {{facts: Facts} | {lock: string} | {id: number, result: any} | {id: number, error: Failure}
  *   | {pong: true} | {ended: Failure | undefined}} FromServing
  */
 
@@ -33,6 +35,7 @@ export class Serving {
   #device;
   #port;
   #turns = new Turns();
+  #release;
   /** What is under way. @type {Map<number, AbortController>} */ #aborters = new Map();
   /** For calls of a thread that waits. @type {Blocking | undefined} */ #blocking;
   /** Why nothing is done any more. @type {NbdError | undefined} */ #refusal;
@@ -43,8 +46,9 @@ export class Serving {
     this.#port = port;
     const { size, readOnly, blockSize, identity } = device;
     this.#post({ facts: { size, readOnly, blockSize: { ...blockSize }, identity } });
+    this.#release = live((lock) => this.#post({ lock }));
     port.onmessage = ({ data }) => this.#receive(data);
-    port.addEventListener("close", () => this.#end());
+    port.addEventListener("close", () => this.#leave());
     device.closed.then((why) => {
       this.#port.postMessage({ ended: why && describe(why) });
       this.#end(why); // the port stays for who has not begun to ask: the other side closes it
@@ -58,7 +62,14 @@ export class Serving {
     else if ("ping" in message) this.#post({ pong: true });
     else if ("blocking" in message) this.#answerIn(/** @type {Blocking} */ (this.#blocking), message);
     else if ("memory" in message) this.#share(message.memory);
-    else this.#port.close(), this.#end();
+    else this.#leave();
+  }
+
+  /** The other side has left. The lock is held until then: to let it go would look like death. */
+  #leave() {
+    this.#port.close();
+    this.#release();
+    this.#end();
   }
 
   /** @param {SharedArrayBuffer} memory */

@@ -7,7 +7,7 @@ import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { inEachBrowser } from "./browsers.js";
+import { inEachBrowser, until } from "./browsers.js";
 import { Lab, diskSize, pattern } from "./lab.js";
 import { run } from "./processes.js";
 import { serveFolder } from "./site.js";
@@ -50,6 +50,34 @@ async function start(/** @type {any} */ { url, options, how, timeout }) {
   return step("open", source, { timeout });
 }
 
+/** Runs in the page: has a Worker open the disk, and takes it from there, in the page and in another Worker. */
+async function startHolder(/** @type {any} */ { url, options, timeout }) {
+  const { deviceOf } = await import(/** @type {any} */ ("/client/handle.js"));
+  const holder = new Worker("/holder.js", { type: "module" });
+  const handles = await new Promise((resolve, reject) => {
+    holder.onmessage = ({ data }) => resolve(data);
+    holder.onerror = (event) => reject(new Error(event.message));
+    holder.postMessage({ url, options });
+  });
+  const worker = new Worker("/waiter.js", { type: "module" });
+  const step = (/** @type {string} */ name, /** @type {any[]} */ ...args) => new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => data.error === undefined ? resolve(data.result) : reject(new Error(data.error));
+    worker.postMessage({ step: name, args }, args.filter((a) => a instanceof MessagePort));
+  });
+  const device = await deviceOf(handles[0]);
+  Object.assign(globalThis, { holder, device, step });
+  return [device.size, (/** @type {any} */ (await step("open", handles[1], { timeout }))).size];
+}
+
+/** Runs in a Worker. */
+async function hold(/** @type {any} */ { url, options }) {
+  const { open } = await import(/** @type {any} */ ("/client/index.js"));
+  const { handleOf } = await import(/** @type {any} */ ("/client/handle.js"));
+  const disk = await open(url, options);
+  const handles = [handleOf(disk), handleOf(disk)];
+  postMessage(handles, /** @type {any} */ (handles));
+}
+
 /** Runs in the page. */
 const step = (/** @type {string} */ name, /** @type {any[]} */ ...args) => /** @type {any} */ (globalThis).step(name, ...args);
 
@@ -69,6 +97,7 @@ inEachBrowser("calls that wait", ({ page: openPage, name }) => {
     lab = await Lab.create();
     const pki = await lab.pki(name);
     pages["/waiter.js"] = { type: "text/javascript", body: await readFile(new URL("waiter.js", import.meta.url)) };
+    pages["/holder.js"] = { type: "text/javascript", body: `${hold}; onmessage = ({ data }) => hold(data);` };
     pages["/sw.js"] = { type: "text/javascript", body: await readFile(`${web}client/range/sw.js`) };
     isolated = await serveFolder(folders, { pages, headers: isolation });
     plain = await serveFolder(folders, { pages });
@@ -139,6 +168,43 @@ inEachBrowser("calls that wait", ({ page: openPage, name }) => {
     assert.equal((await page.evaluate(step, "read", 512, 1024)).n, 512, "and goes on");
     await page.evaluate(() => /** @type {any} */ (globalThis).disk.close());
     assert.match(await page.evaluate(failure, "read", 1, 0), /^CLOSED The device behind the handle was closed/);
+    await page.close();
+  });
+
+  test("a disk that a Worker holds is read elsewhere, until that Worker dies", async () => {
+    const page = await openPage(`${isolated.origin}/`);
+    const job = { url: bridge.url("lab"), options, timeout: 300 };
+    assert.deepEqual(await page.evaluate(startHolder, job), [diskSize, diskSize]);
+    const [there, here] = await page.evaluate(async () => {
+      const { device, step } = /** @type {any} */ (globalThis);
+      return [(await step("read", 5000, 70_001)).bytes, [...await device.read(70_001, 5000)]];
+    });
+    const want = [...(await readFile(image)).subarray(70_001, 75_001)];
+    assert.deepEqual([there, here], [want, want]);
+    const ended = await page.evaluate(async () => {
+      const { holder, device } = /** @type {any} */ (globalThis);
+      holder.terminate();
+      const silent = new Promise((resolve) => setTimeout(resolve, 30_000, "nothing told"));
+      return Promise.race([silent, device.closed.then((/** @type {any} */ error) => error.code)]);
+    });
+    assert.equal(ended, "WORKER");
+    assert.match(await page.evaluate(failure, "read", 512, 0), /^TIMEOUT To read 512 bytes at 0/);
+    await page.close();
+  });
+
+  test("handles that were closed leave nothing, and the disk open", async () => {
+    const { page } = await started(isolated);
+    await until(page, async () => (await navigator.locks.query()).held?.some((lock) => lock.name?.startsWith("nbdbridge handle")));
+    await page.evaluate(async () => {
+      const { disk, step } = /** @type {any} */ (globalThis);
+      const { deviceOf, handleOf } = await import(/** @type {any} */ ("/client/handle.js"));
+      await step("close");
+      const device = await deviceOf(handleOf(disk));
+      await device.read(0, 512);
+      await device.close();
+      await disk.read(0, 512);
+    });
+    await until(page, async () => !(await navigator.locks.query()).held?.some((lock) => lock.name?.startsWith("nbdbridge handle")));
     await page.close();
   });
 

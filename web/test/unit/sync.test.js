@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
+import { Device } from "../../client/device.js";
 import { NbdError, codes } from "../../client/errors.js";
 import { handleOf } from "../../client/handle.js";
 import { errnoOf, openSync } from "../../client/sync/index.js";
@@ -108,15 +109,21 @@ test("a read-only device can't be changed", async (t) => {
 });
 
 test("a call that takes too long throws; a late answer does the next one no harm", async (t) => {
-  const disk = new MemoryDisk(100_000);
-  const step = await waitingOn(t, disk, { timeout: 50 });
-  const waiting = held(disk);
-  await assert.rejects(step("read", 10, 0), { code: "TIMEOUT", message: /To read 10 bytes at 0 took longer than 50 ms/ });
-  disk.gate = async () => {};
-  const late = step("read", 10, 20); // its answer and the late one come together
-  waiting[0].go();
-  assert.deepEqual((await late).into, disk.bytes.slice(20, 30));
-  await assert.rejects(step("open", new MessageChannel().port1, { timeout: 20 }), { code: "TIMEOUT", message: /To open the device/ });
+  /** Reads go when they are let go, whatever becomes of who asked. @type {(() => void)[]} */ const waiting = [];
+  const read = async (/** @type {number} */ offset, /** @type {number} */ length) => {
+    await /** @type {Promise<void>} */ (new Promise((go) => waiting.push(go)));
+    return new Uint8Array(length).fill(offset);
+  };
+  const step = startThread(t);
+  await step("open", handleOf(new Device({ size: 100, blockSize: { minimum: 1, preferred: 1, maximumPayload: 1 }, read })), { timeout: 1000 });
+  await assert.rejects(step("read", 10, 1), { code: "TIMEOUT", message: /To read 10 bytes at 1 took longer than 1000 ms/ });
+  const next = step("read", 10, 2);
+  while (waiting.length < 2) await settled();
+  waiting[0]();
+  for (let i = 0; i < 10; i++) await settled();
+  waiting[1]();
+  assert.deepEqual((await next).into, new Uint8Array(10).fill(2));
+  await assert.rejects(startThread(t)("open", new MessageChannel().port1, { timeout: 20 }), { code: "TIMEOUT", message: /To open the device/ });
 });
 
 test("the thread that holds the device goes on while the other waits", async (t) => {
