@@ -4,21 +4,24 @@ GO          ?= go
 JS          := GOOS=js GOARCH=wasm
 WASM        := web/client/nbd.wasm
 WASM_BUDGET := 2300000 # bytes of gzip
+EVIDENCE    := web/client/evidence.wasm
+EVIDENCE_BUDGET := 750000
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Inlining makes crypto/tls larger, by 48 KB of gzip, and in WebAssembly no faster.
 WASM_FLAGS  := -trimpath -ldflags="-s -w" -gcflags=crypto/tls=-l
 GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 
-# The sources of the WASM program: tests change nothing in it.
+# The sources of the WASM programs: tests change nothing in them.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
+EVIDENCE_SOURCES := $(shell find evidence wasm/evidence -name '*.go' -not -name '*_test.go') go.mod go.sum
 
 .PHONY: help build demo test lint fmt fuzz canary bench bench-bridge size dist clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: $(WASM).gz $(WASM).zst web/client/wasm_exec.js ## Build bin/bridge with the web files in it
+build: $(WASM).gz $(WASM).zst $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exec.js ## Build bin/bridge with the web files in it
 	$(GO) build -trimpath -o bin/bridge ./cmd/bridge
 
 demo: build ## Start the demo: NBD server, bridge and pages in one process (ARGS="--image disk.img")
@@ -30,10 +33,10 @@ test: build web/node_modules/.package-lock.json ## Run every test; as root on De
 lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck, import rules and JavaScript types
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: make fmt"; exit 1; }
 	$(GO) vet ./...
-	$(JS) $(GO) vet ./nbd/... ./wasm/client
+	$(JS) $(GO) vet ./nbd/... ./evidence ./wasm/client ./wasm/evidence
 	$(GO) run $(STATICCHECK) ./...
 	cd examples/embed && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
-	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./wasm/client
+	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./evidence ./wasm/client ./wasm/evidence
 	$(GO) test -count=1 ./test/imports
 	cd web && npm run --silent check
 
@@ -47,29 +50,33 @@ canary: build web/node_modules/.package-lock.json ## Run the newest V86 of npm o
 	@bash test/setup.sh
 	@bash test/canary.sh
 
-bench: build ## Measure in Chromium how long a disk takes to open, disk.read against a raw WebSocket, and reads one by one
+bench: build ## Measure in Chromium how a disk opens, disk.read against a raw WebSocket, reads one by one, copies and hashes
 	$(GO) run ./bench
 
 bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain proxy into bench/RESULTS.md (ARGS=-quick to try)
 	@bash test/setup.sh websockify haproxy
 	PATH=$$PATH:/usr/sbin $(GO) run ./bench/bridge $(ARGS)
 
-size: $(WASM) ## Print the size of the WASM program and hold it to its budget
+size: $(WASM) $(EVIDENCE) ## Print the sizes of the WASM programs and hold them to their budgets
 	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)
+	$(GO) run ./wasm/pack -budget $(EVIDENCE_BUDGET) $(EVIDENCE)
 
-dist: $(WASM) web/client/wasm_exec.js web/node_modules/.package-lock.json ## Make the npm package in web/dist
+dist: $(WASM) $(EVIDENCE) web/client/wasm_exec.js web/node_modules/.package-lock.json ## Make the npm package in web/dist
 	node web/dist.js $(shell $(GO) env GOROOT)/LICENSE
 
 clean: ## Remove what was built
-	rm -rf bin web/dist $(WASM) $(WASM).gz $(WASM).zst web/client/wasm_exec.js web/test/artifacts
+	rm -rf bin web/dist $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exec.js web/test/artifacts
 
 # Both come from one toolchain: a wasm_exec.js of another Go does not fit.
 $(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)
 	$(JS) $(GO) build $(WASM_FLAGS) -o $(WASM) ./wasm/client
 	cp -f $(GOROOT_WASM)/wasm_exec.js web/client/wasm_exec.js
 
-$(WASM).gz $(WASM).zst &: $(WASM) wasm/pack/main.go
-	$(GO) run ./wasm/pack $(WASM)
+$(EVIDENCE): $(EVIDENCE_SOURCES)
+	$(JS) $(GO) build $(WASM_FLAGS) -o $(EVIDENCE) ./wasm/evidence
+
+%.wasm.gz %.wasm.zst &: %.wasm wasm/pack/main.go
+	$(GO) run ./wasm/pack $<
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer from https://nodejs.org/"; exit 1; }

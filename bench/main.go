@@ -1,7 +1,7 @@
 // Command bench measures how long a browser takes to open a disk, and what it
 // gets through the tunnel then: raw WebSocket bytes against disk.read over TLS,
-// through the same bridge, in the same run; and reads one after the other, by
-// every way in which a program may ask for them.
+// through the same bridge, in the same run; reads one after the other, by every
+// way in which a program may ask for them; copies and hashes of whole disks.
 //
 // The pages measure by themselves and post their results. No automation tool is
 // attached: one that mirrors network events copies every message, and becomes
@@ -73,6 +73,8 @@ func run(ctx context.Context, browser, program string) error {
 	mux := routes(tunnel, fair, disk.config, results)
 	files.route(mux, disk.config, starts)
 	files.routeSync(mux, syncs)
+	copies := make(chan copyReport, 1)
+	routeCopy(mux, copies)
 	server := &http.Server{Handler: tunnel.Guard(isolated(mux)), ReadHeaderTimeout: 5 * time.Second}
 	defer server.Close()
 	go func() { _ = server.Serve(l) }()
@@ -86,7 +88,10 @@ func run(ctx context.Context, browser, program string) error {
 	if err := r.print(os.Stdout); err != nil {
 		return err
 	}
-	return measureSync(ctx, browser, base+"/bench/sync.html", syncs)
+	if err := measureSync(ctx, browser, base+"/bench/sync.html", syncs); err != nil {
+		return err
+	}
+	return measureCopy(ctx, browser, base+"/bench/copy.html", copies)
 }
 
 func tcpTarget(addr string) bridge.Target { return bridge.Target{Network: "tcp", Address: addr} }

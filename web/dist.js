@@ -7,7 +7,7 @@ process.chdir(import.meta.dirname);
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist");
 
-const built = ["nbd.wasm", "wasm_exec.js"];
+const built = ["nbd.wasm", "evidence.wasm", "wasm_exec.js"];
 for (const file of built) {
   if (!existsSync(`client/${file}`)) throw new Error(`client/${file} is missing: run make build`);
 }
@@ -18,7 +18,7 @@ for (const config of ["tsconfig.types.json", "tsconfig.code.json"]) {
 for (const file of built) copyFileSync(`client/${file}`, `dist/client/${file}`);
 copyFileSync("README.md", "dist/README.md");
 copyFileSync("../LICENSE", "dist/LICENSE");
-copyFileSync(process.argv[2], "dist/LICENSE-GO"); // of the runtime that is in nbd.wasm, and of wasm_exec.js
+copyFileSync(process.argv[2], "dist/LICENSE-GO"); // of the runtime that is in the WASM, and of wasm_exec.js
 
 /** With the types first, where there are some. @param {[string, string]} entry */
 function withTypes([name, file]) {

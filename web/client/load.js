@@ -38,7 +38,7 @@ export async function compile(url) {
     return await (streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await wasmOf(response, url, type)));
   } catch (error) {
     if (error instanceof NbdError) throw error;
-    throw new NbdError("WASM_LOAD", `${url} (served as ${type}) could not be compiled (${error}). Serve nbd.wasm whole and as application/wasm, and allow 'wasm-unsafe-eval' in the script-src of the Content-Security-Policy.`, {}, { cause: error });
+    throw new NbdError("WASM_LOAD", `${url} (served as ${type}) could not be compiled (${error}). Serve the file whole and as application/wasm, and allow 'wasm-unsafe-eval' in the script-src of the Content-Security-Policy.`, {}, { cause: error });
   }
 }
 
@@ -53,7 +53,7 @@ export async function instantiate(module, imports) {
     if (!instance.exports.run) throw new TypeError("it is another program");
     return instance;
   } catch (error) {
-    throw new NbdError("WASM_LOAD", `The client's WebAssembly could not be started (${error}). Check that nbd.wasm and wasm_exec.js come from the same version of this package, and that the option wasm, if given, is this file.`, {}, { cause: error });
+    throw new NbdError("WASM_LOAD", `The client's WebAssembly could not be started (${error}). Check that the .wasm file and wasm_exec.js come from the same version of this package, and that the option wasm, if given, names the file that it is for.`, {}, { cause: error });
   }
 }
 
@@ -83,5 +83,5 @@ async function wasmOf(response, url, type) {
   const found = /^text\/html\b/i.test(type) || start.startsWith("<")
     ? "an HTML page came in its place, which is how many servers answer for files that they do not have"
     : "something else came in its place";
-  throw new NbdError("WASM_LOAD", `${url} is not WebAssembly (served as ${type}): ${found}. Deploy nbd.wasm there, or say with the option wasm where it is, and serve it as application/wasm.`);
+  throw new NbdError("WASM_LOAD", `${url} is not WebAssembly (served as ${type}): ${found}. Deploy the file there, or say with the option wasm where it is, and serve it as application/wasm.`);
 }

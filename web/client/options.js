@@ -91,7 +91,7 @@ export const isMilliseconds = (v) => Number.isInteger(v) && v > 0 && v < 2 ** 31
 const isLocation = (v) => (isString(v) && v !== "") || v instanceof URL;
 
 /** @type {Rules} */
-const listRules = {
+export const listRules = {
   tls: isObject,
   token: (v) => isTicket(v) || isFunction(v),
   signal: isSignal,

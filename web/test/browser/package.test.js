@@ -1,27 +1,30 @@
 // The npm package in a project that has nothing else: built by Vite, and served
 // as it is.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { inEachBrowser, until } from "./browsers.js";
-import { Lab, pattern } from "./lab.js";
+import { Lab, diskSize, pattern } from "./lab.js";
 import { serveFolder } from "./site.js";
 import { pack, project, tool } from "./tarball.js";
 
 const app = `import { open } from "nbdbridge";
+  import { hash } from "nbdbridge/copy"; // it has a WebAssembly of its own
   import { withPersistentCache } from "nbdbridge/layers"; // it has a Worker of its own
   globalThis.job = async (url, tls) => {
     const disk = await withPersistentCache(await open(url, { tls }));
     const bytes = await disk.read(1000, 5000);
+    const { md5 } = await hash(disk, ["md5"]);
     await disk.close();
-    return [...bytes];
+    return { bytes: [...bytes], md5 };
   };
   document.title = "ready";`;
 const files = {
   "main.js": app,
   "index.html": `<!doctype html><title>-</title><script type="module" src="/main.js"></script>`,
   "plain.html": `<!doctype html><title>-</title>
-    <script type="importmap">{"imports": {"nbdbridge": "/node_modules/nbdbridge/client/index.js", "nbdbridge/layers": "/node_modules/nbdbridge/client/layers/index.js"}}</script>
+    <script type="importmap">{"imports": {"nbdbridge": "/node_modules/nbdbridge/client/index.js", "nbdbridge/copy": "/node_modules/nbdbridge/client/copy/index.js", "nbdbridge/layers": "/node_modules/nbdbridge/client/layers/index.js"}}</script>
     <script type="module" src="/main.js"></script>`,
 };
 
@@ -48,9 +51,10 @@ inEachBrowser("the package", ({ page: openPage }) => {
       const page = await openPage(site.origin + path);
       await until(page, () => document.title === "ready");
       const tls = { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key };
-      const bytes = await page.evaluate((...args) => /** @type {any} */ (globalThis).job(...args), bridge.url("lab"), tls);
+      const { bytes, md5 } = await page.evaluate((...args) => /** @type {any} */ (globalThis).job(...args), bridge.url("lab"), tls);
       assert.ok(pattern(1000, 5000).equals(Uint8Array.from(bytes)));
-      assert.equal(site.asked.filter((p) => p.endsWith(".wasm")).length, 1);
+      assert.equal(md5, createHash("md5").update(pattern(0, diskSize)).digest("hex"));
+      assert.equal(site.asked.filter((p) => p.endsWith(".wasm")).length, 2);
       await page.close();
       await site.close();
     });

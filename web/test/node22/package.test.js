@@ -13,9 +13,10 @@ const program = `import { open } from "nbdbridge";
   import "nbdbridge/device";
   import "nbdbridge/handle";
   import "nbdbridge/sync";
+  import "nbdbridge/copy";
   import "nbdbridge/v86";
   import { existsSync } from "node:fs";
-  for (const file of ["nbd.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
+  for (const file of ["nbd.wasm", "evidence.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
   await open("ws://127.0.0.1:1/nbd/lab", { tls: { mode: "off" } }).catch((error) => console.log(error.code, typeof region));`;
 
 describe("the package", () => {
@@ -36,7 +37,7 @@ describe("the package", () => {
 
   test("runs in Node", async () => {
     const { stdout } = await run(process.execPath, ["main.js"], { cwd: app });
-    assert.deepEqual(stdout.trim().split("\n"), ["true", "true", "BRIDGE_UNREACHABLE function"]);
+    assert.deepEqual(stdout.trim().split("\n"), ["true", "true", "true", "BRIDGE_UNREACHABLE function"]);
   });
 
   for (const [module, moduleResolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {

@@ -1,5 +1,6 @@
 // Type-checked against the packed package, as a TypeScript user has it. Each
 // line under an expected error is a mistake that types must catch.
+import { type CopyReport, type CopyState, copy, hash } from "nbdbridge/copy";
 import { open, list, info, NbdError, codes, type Disk, type OpenOptions, type NbdErrorCode } from "nbdbridge";
 import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
 import { deviceOf, handleOf } from "nbdbridge/handle";
@@ -104,4 +105,20 @@ export async function waits(device: BlockDevice, module: { FS: unknown }): Promi
   } catch (error) {
     return errnoOf(error);
   }
+}
+
+export async function carries(device: BlockDevice, file: FileSystemWritableFileStream, stream: WritableStream<Uint8Array<ArrayBuffer>>) {
+  let state: CopyState | undefined;
+  const { copied, skipped }: CopyReport = await copy(device, file, { signal, skipHoles: false, onState: (s) => { state = s; }, onProgress: ({ done, total, left }) => console.log(done / total, left ?? "?") });
+  await copy(device, stream, { from: state });
+  await copy(device, new CompressionStream("gzip").writable);
+  await copy(device, device);
+  const { md5, crc32 } = await hash(device, ["md5", "crc32"], { wasm: "/evidence.wasm" });
+  // @ts-expect-error: it was not asked for
+  const { sha1 } = await hash(device, ["md5"]);
+  // @ts-expect-error: a hash that is none
+  await hash(device, ["md4"]);
+  // @ts-expect-error: a readable stream takes nothing
+  await copy(device, new ReadableStream());
+  return [copied + skipped, md5, crc32, sha1];
 }

@@ -7,6 +7,7 @@ import { format } from "node:util";
 import { Worker as Thread } from "node:worker_threads";
 import { handleOf } from "../../client/handle.js";
 import { NbdError, codes } from "../../client/index.js";
+import { fakeHasher } from "./fake-hasher.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
 
@@ -52,7 +53,7 @@ async function runHere(source) {
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));
   install();
-  FakeWorker.serve = serve;
+  FakeWorker.serve = () => ({ ...serve(), ...fakeHasher() });
   Object.assign(globalThis, { device: new MemoryDisk(8 << 20).device, caPem: "PEM" });
   try {
     await import(`data:text/javascript,${encodeURIComponent(source)}`);

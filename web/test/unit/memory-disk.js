@@ -1,4 +1,5 @@
 import { Device } from "../../client/device.js";
+import { clip } from "../../client/ranges.js";
 import { unlessAborted } from "../../client/signals.js";
 
 /** @typedef {{name: string, offset: number, length: number}} Op */
@@ -24,7 +25,8 @@ export class MemoryDisk {
    * @param {{readOnly?: boolean, minimal?: boolean}} [options] minimal: only read and write
    */
   constructor(size, { readOnly = false, minimal = false } = {}) {
-    this.bytes = Uint8Array.from({ length: size }, (_, i) => i * 31 + (i >> 8) * 7);
+    this.bytes = new Uint8Array(size);
+    for (let i = 0; i < size; i++) this.bytes[i] = i * 31 + (i >> 8) * 7;
     this.device = new Device({
       size,
       blockSize: { minimum: 1, preferred: 4096, maximumPayload: 1 << 25 },
@@ -42,7 +44,7 @@ export class MemoryDisk {
   #more() {
     return {
       flush: ({ signal }) => this.#do("flush", 0, 0, signal, () => {}),
-      blockStatus: (offset, length, { signal }) => this.#do("blockStatus", offset, length, signal, () => this.extents ?? [{ offset, length, type: "data" }]),
+      blockStatus: (offset, length, { signal }) => this.#do("blockStatus", offset, length, signal, () => clip(this.extents ?? [{ offset, length, type: "data" }], offset, length)),
       close: async () => { this.closes++; },
       closed: new Promise((resolve) => { this.lose = resolve; }),
     };

@@ -1,0 +1,13 @@
+// Command evidence is one hash in a Worker of its own, which the page feeds.
+package main
+
+import "syscall/js"
+
+// readyFunc is the function that the worker installs to be handed the API. It
+// is the only global name between the two.
+const readyFunc = "nbdbridgeReady"
+
+func main() {
+	js.Global().Call(readyFunc, new(hasher).api())
+	select {} // the worker ends the program by ending itself
+}
