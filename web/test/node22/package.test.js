@@ -12,6 +12,7 @@ const program = `import { open } from "nbdbridge";
   import { region } from "nbdbridge/layers";
   import "nbdbridge/device";
   import "nbdbridge/v86";
+  import "nbdbridge/views";
   import { existsSync } from "node:fs";
   for (const file of ["nbd.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
   await open("ws://127.0.0.1:1/nbd/lab", { tls: { mode: "off" } }).catch((error) => console.log(error.code, typeof region));`;

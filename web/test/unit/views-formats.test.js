@@ -21,7 +21,11 @@ export const isGeotiffSource = (device) => asGeotiffSource(device);
 export const isBlob = (device) => asBlobLike(device);
 /** @param {Device} device @returns {BodyInit} */
 export const isBody = (device) => readableOf(device);
-/** @param {Device} device @returns {Omit<import("random-access-storage"), `_${string}` | Exclude<keyof import("node:events").EventEmitter, "on" | "once" | "off" | "emit" | "addListener" | "removeListener">>} */
+/**
+ * Reads give a Buffer only where there are any.
+ * @param {Device} device
+ * @returns {Omit<import("random-access-storage"), "read" | `_${string}` | keyof import("node:events").EventEmitter>}
+ */
 export const isStorage = (device) => asRandomAccessStorage(device);
 
 const files = { tiff: makeTiff(), parquet: makeParquet(), zip: await makeZip() };
