@@ -11,6 +11,7 @@ import { pack, project, tool } from "../browser/tarball.js";
 const program = `import { open } from "nbdbridge";
   import { region } from "nbdbridge/layers";
   import "nbdbridge/device";
+  import "nbdbridge/handle";
   import "nbdbridge/v86";
   import "nbdbridge/views";
   import { existsSync } from "node:fs";

@@ -6,8 +6,9 @@ import { NbdError, codes } from "../../client/index.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
 
-const text = readFileSync(new URL("../../../docs/javascript.md", import.meta.url), "utf8");
-const examples = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
+/** @param {string} page */
+const textOf = (page) => readFileSync(new URL(`../../../docs/${page}`, import.meta.url), "utf8");
+const text = textOf("javascript.md");
 
 /** A bridge with one export, of zeros. */
 function serve() {
@@ -42,13 +43,16 @@ async function run(code) {
   return printed;
 }
 
-test("the examples of docs/javascript.md run, and print what they say", async () => {
-  assert.ok(examples.length >= 4);
-  for (const code of examples) {
-    const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map(([, said]) => said);
-    assert.deepEqual(await run(code), promised, code);
-  }
-});
+for (const page of ["javascript.md", "adapters.md"]) {
+  test(`the examples of docs/${page} run, and print what they say`, async () => {
+    const examples = [...textOf(page).matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
+    assert.ok(examples.length >= 1);
+    for (const code of examples) {
+      const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map(([, said]) => said);
+      assert.deepEqual(await run(code), promised, code);
+    }
+  });
+}
 
 test("the table of codes in docs/javascript.md is complete, and in order", () => {
   const rows = [...text.matchAll(/^\| `([A-Z_\d]+)` \| (.+) \| (?:(yes) )?\|$/gm)].map(([, code, , yes]) => ({ code, retryable: !!yes }));

@@ -1,0 +1,119 @@
+import { describe, invalid } from "../errors.js";
+import { Turns } from "./turns.js";
+
+/** The methods of a device that a handle serves; their last argument is the options. */
+const methods = new Set(/** @type {const} */ (["read", "readMany", "write", "flush", "trim", "zero", "blockStatus"]));
+
+/** @typedef {import("../device.js").BlockDevice} BlockDevice */
+/** @typedef {import("../errors.js").Failure} Failure */
+
+/**
+ * What a device is, beside what it does.
+ * @typedef {{size: number, readOnly: boolean, blockSize: import("../device.js").BlockSize, identity?: string}} Facts
+ */
+
+/** @typedef {typeof methods extends Set<infer M> ? M : never} Method */
+/** @typedef {{id: number, method: Method, args: any[]}} Call */
+
+/**
+ * The protocol of a handle. To the side that holds the device; ping wants a
+ * pong, and close ends the handle:
+ * @typedef {Call | {abort: number} | {ping: true} | {close: true}} ToServing
+ *
+ * From it; the facts come first, and ended last:
+ * @typedef {{facts: Facts} | {id: number, result: any} | {id: number, error: Failure}
+ *   | {pong: true} | {ended: Failure | undefined}} FromServing
+ */
+
+/** Serves a device to one port. It never waits for the other side. */
+export class Serving {
+  #device;
+  #port;
+  #turns = new Turns();
+  /** What is under way. @type {Map<number, AbortController>} */ #aborters = new Map();
+  #over = false;
+
+  /** @param {BlockDevice} device @param {MessagePort} port */
+  constructor(device, port) {
+    this.#device = device;
+    this.#port = port;
+    const { size, readOnly, blockSize, identity } = device;
+    this.#post({ facts: { size, readOnly, blockSize: { ...blockSize }, identity } });
+    port.onmessage = ({ data }) => this.#receive(data);
+    port.addEventListener("close", () => this.#end());
+    device.closed.then((why) => {
+      this.#post({ ended: why && describe(why) });
+      this.#end();
+    });
+  }
+
+  /** @param {ToServing} message */
+  #receive(message) {
+    if ("method" in message) this.#answer(message);
+    else if ("abort" in message) this.#aborters.get(message.abort)?.abort();
+    else if ("ping" in message) this.#post({ pong: true });
+    else this.#end();
+  }
+
+  /** @param {Call} call */
+  async #answer({ id, method, args }) {
+    try {
+      const result = await this.#run(id, method, args);
+      this.#post({ id, result }, buffersOf(result));
+    } catch (error) {
+      this.#post({ id, error: describe(error) });
+    }
+  }
+
+  /** @param {number} id @param {Method} method @param {any[]} args */
+  async #run(id, method, args) {
+    if (!methods.has(method)) throw invalid(`A handle has no method "${method}".`);
+    const bytes = bytesOf(method, args);
+    const aborter = new AbortController();
+    this.#aborters.set(id, aborter);
+    const leave = await this.#turns.enter(bytes);
+    try {
+      return await call(this.#device, method, args, aborter.signal);
+    } finally {
+      leave();
+      this.#aborters.delete(id);
+    }
+  }
+
+  /** @param {FromServing} message @param {Transferable[]} [transfer] */
+  #post(message, transfer = []) {
+    if (!this.#over) this.#port.postMessage(message, transfer);
+  }
+
+  /** Nobody waits for what is under way. */
+  #end() {
+    this.#over = true;
+    this.#port.close();
+    for (const aborter of this.#aborters.values()) aborter.abort();
+  }
+}
+
+/**
+ * @param {any} device
+ * @param {Method} method
+ * @param {any[]} args
+ * @param {AbortSignal} signal
+ */
+function call(device, method, args, signal) {
+  return device[method](...args.slice(0, -1), { ...args.at(-1), signal });
+}
+
+/** How much a call moves. @param {Method} method @param {any[]} args @returns {number} */
+function bytesOf(method, args) {
+  if (method === "read") return args[1];
+  if (method === "write") return args[1].byteLength;
+  if (method === "readMany") return args[0].reduce((/** @type {number} */ sum, /** @type {{length: number}} */ range) => sum + range.length, 0);
+  return 0;
+}
+
+/** What need not be copied on its way. @param {any} result @returns {Transferable[]} */
+function buffersOf(result) {
+  if (result instanceof Uint8Array) return [result.buffer];
+  if (!Array.isArray(result)) return [];
+  return result.filter((part) => part instanceof Uint8Array).map((part) => part.buffer);
+}
