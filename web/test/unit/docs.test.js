@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { format } from "node:util";
 import { NbdError, codes } from "../../client/index.js";
+import { lay, makeParquet, makeTiff, makeZip } from "../formats.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
 
@@ -22,23 +23,28 @@ function serve() {
   };
 }
 
+/** What lies on the device of the examples, and where. */
+const { disk: content, places } = lay(8 << 20, { tiff: makeTiff(), parquet: makeParquet(), zip: await makeZip() });
+
 /** V86 proper needs a BIOS: test/node22 runs it. @param {string} name */
 const locate = (name) => name === "v86" ? new URL("fake-emulator.js", import.meta.url).href : import.meta.resolve(name);
 
-/** Runs it as a module, with the package by its own name, a device, and a bridge for open. @param {string} code */
+/** Runs it as a module, with packages by their names, a device, and a bridge for open. @param {string} code */
 async function run(code) {
-  const source = code.replace(/from "(nbdbridge[^"]*|v86)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
+  const source = code.replace(/from "([^"]+)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
   /** @type {string[]} */ const printed = [];
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));
   install();
   FakeWorker.serve = serve;
-  Object.assign(globalThis, { device: new MemoryDisk(8 << 20).device, caPem: "PEM" });
+  const disk = new MemoryDisk(content.length);
+  disk.bytes.set(content);
+  Object.assign(globalThis, { device: disk.device, places, caPem: "PEM" });
   try {
     await import(`data:text/javascript,${encodeURIComponent(source)}`);
   } finally {
     console.log = print;
-    for (const name of ["device", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
+    for (const name of ["device", "places", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
   }
   return printed;
 }
