@@ -1,6 +1,8 @@
+/** @typedef {{listener: (...details: any[]) => void, once: boolean}} Entry */
+
 /** The listeners of one object, by the methods that libraries made for Node call. */
 export class Emitter {
-  /** @type {Map<string, {listener: (...details: any[]) => void, once: boolean}[]>} */ #listeners = new Map();
+  /** @type {Map<string, Entry[]>} */ #listeners = new Map();
 
   /** @param {string} name @param {(...details: any[]) => void} listener */
   on(name, listener) { return this.#add(name, listener, false); }
@@ -13,19 +15,16 @@ export class Emitter {
 
   /** @param {string} name @param {(...details: any[]) => void} listener the one that was added last is removed */
   off(name, listener) {
-    const all = this.#listeners.get(name) ?? [];
-    const index = all.findLastIndex((entry) => entry.listener === listener);
-    this.#listeners.set(name, all.filter((_, i) => i !== index));
-    return this;
+    return this.#remove(name, this.#listeners.get(name)?.findLast((entry) => entry.listener === listener));
   }
 
   /** What a listener throws is reported like any uncaught error. @param {string} name @param {any[]} details */
   emit(name, ...details) {
     const all = this.#listeners.get(name) ?? [];
-    for (const { listener, once } of all) {
-      if (once) this.off(name, listener);
+    for (const entry of all) {
+      if (entry.once) this.#remove(name, entry);
       try {
-        listener.apply(this, details);
+        entry.listener.apply(this, details);
       } catch (error) {
         queueMicrotask(() => { throw error; });
       }
@@ -36,6 +35,12 @@ export class Emitter {
   /** @param {string} name @param {(...details: any[]) => void} listener @param {boolean} once */
   #add(name, listener, once) {
     this.#listeners.set(name, [...this.#listeners.get(name) ?? [], { listener, once }]);
+    return this;
+  }
+
+  /** @param {string} name @param {Entry} [entry] */
+  #remove(name, entry) {
+    this.#listeners.set(name, (this.#listeners.get(name) ?? []).filter((other) => other !== entry));
     return this;
   }
 }

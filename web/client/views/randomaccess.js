@@ -108,10 +108,10 @@ export class RandomAccess extends Emitter {
 
   /** The device stays open: there is no way to open it again. @param {Callback} [callback] */
   suspend(callback) {
-    this.#needsOpen ||= !this.closed;
+    this.#needsOpen = true;
     this.#alone(callback, async () => {
       if (this.closed || this.suspended) return;
-      if (this.opened) await this.#flush();
+      await this.#flush();
       this.#become("suspended", true, "suspend");
     });
   }
@@ -133,7 +133,7 @@ export class RandomAccess extends Emitter {
   }
 
   async #flush() {
-    if (this.writing && !this.#device.readOnly) await this.#device.flush().catch(unlessMissing);
+    if (this.writing) await this.#device.flush().catch(unlessMissing);
   }
 
   /** @param {"opened" | "suspended" | "closed"} state @param {boolean} value @param {string} event */
