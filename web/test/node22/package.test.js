@@ -15,6 +15,7 @@ const program = `import { open } from "nbdbridge";
   import "nbdbridge/sync";
   import "nbdbridge/copy";
   import "nbdbridge/v86";
+  import "nbdbridge/views";
   import { existsSync } from "node:fs";
   for (const file of ["nbd.wasm", "evidence.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
   await open("ws://127.0.0.1:1/nbd/lab", { tls: { mode: "off" } }).catch((error) => console.log(error.code, typeof region));`;

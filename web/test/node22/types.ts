@@ -6,6 +6,7 @@ import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
 import { deviceOf, handleOf } from "nbdbridge/handle";
 import { errnoOf, mountEmscripten, openSync, type SyncDevice } from "nbdbridge/sync";
 import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, withPersistentCache, type Profile } from "nbdbridge/layers";
+import { asBlobLike, asGeotiffSource, asRandomAccessStorage, asZipReader, readableOf, type BlobLike } from "nbdbridge/views";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
 
@@ -40,6 +41,13 @@ for (const device of devices) {
   const ended: NbdError | undefined = await device.closed;
   console.log(many, ended?.code === "CLOSED");
 }
+
+const blob: BlobLike = asBlobLike(disk, { type: "image/tiff" }).slice(0, -512, "text/plain");
+const zipped: Uint8Array<ArrayBuffer> = await asZipReader(disk).readUint8Array(0, blob.size);
+const slices: ArrayBuffer[] = await asGeotiffSource(disk).fetch([{ offset: 0, length: zipped.length }], signal);
+asRandomAccessStorage(disk).on("close", () => {}).stat((error, facts) => console.log(error?.message, facts.size + slices.length));
+const response = new Response(readableOf(disk, { offset: 0n, length: 512, chunkSize: 4096, signal }));
+console.log(await response.text(), await blob.text());
 
 const machine: V86DiskOptions = { writes: "back", cache: false, stallAfter: 1000 };
 const hda = v86Disk(devices[0], machine);
@@ -87,6 +95,10 @@ const code: NbdErrorCode = "BROKEN";
 v86Disk(disk, { writes: "never" });
 // @ts-expect-error: a device, not its URL
 v86Disk("wss://bridge.example/nbd/lab7");
+// @ts-expect-error: a view has no such option
+asBlobLike(disk, { name: "disk.img" });
+// @ts-expect-error: a callback, not a signal
+asRandomAccessStorage(disk).read(0, 512, signal);
 // @ts-expect-error: it is opened first
 withCache(withPersistentCache(disk));
 // @ts-expect-error: a view has no changes to commit

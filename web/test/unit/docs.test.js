@@ -7,6 +7,7 @@ import { format } from "node:util";
 import { Worker as Thread } from "node:worker_threads";
 import { handleOf } from "../../client/handle.js";
 import { NbdError, codes } from "../../client/index.js";
+import { lay, makeParquet, makeTiff, makeZip } from "../formats.js";
 import { fakeHasher } from "./fake-hasher.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
@@ -27,12 +28,15 @@ function serve() {
   };
 }
 
+/** What lies on the device of the examples, and where. */
+const { disk: content, places } = lay(8 << 20, { tiff: makeTiff(), parquet: makeParquet(), zip: await makeZip() });
+
 /** V86 proper needs a BIOS: test/node22 runs it. @param {string} name */
 const locate = (name) => name === "v86" ? new URL("fake-emulator.js", import.meta.url).href : import.meta.resolve(name);
 
 /** Runs it as a module, with the package by its own name. @param {string} code */
 async function run(code) {
-  const source = code.replace(/from "(nbdbridge[^"]*|v86|7z-wasm)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
+  const source = code.replace(/from "([^"]+)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
   return code.startsWith("// In a Worker") ? runInThread(source) : runHere(source);
 }
 
@@ -54,12 +58,14 @@ async function runHere(source) {
   console.log = (...args) => printed.push(format(...args));
   install();
   FakeWorker.serve = () => ({ ...serve(), ...fakeHasher() });
-  Object.assign(globalThis, { device: new MemoryDisk(8 << 20).device, caPem: "PEM" });
+  const disk = new MemoryDisk(content.length);
+  disk.bytes.set(content);
+  Object.assign(globalThis, { device: disk.device, places, caPem: "PEM" });
   try {
     await import(`data:text/javascript,${encodeURIComponent(source)}`);
   } finally {
     console.log = print;
-    for (const name of ["device", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
+    for (const name of ["device", "places", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
   }
   return printed;
 }

@@ -86,6 +86,15 @@ export class MemoryDisk {
   }
 }
 
+/** A read-only device that holds what is given. @param {Uint8Array} bytes */
+export function deviceOver(bytes) {
+  return new Device({
+    size: bytes.length,
+    blockSize: { minimum: 1, preferred: 4096, maximumPayload: 1 << 25 },
+    read: async (offset, length) => Uint8Array.from(bytes.subarray(offset, offset + length)),
+  });
+}
+
 /** Lets what is ready run. */
 export const settled = () => new Promise((resolve) => setTimeout(resolve));
 
