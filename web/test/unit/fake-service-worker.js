@@ -68,7 +68,7 @@ export class FakeSite {
       addEventListener: (/** @type {string} */ type, /** @type {(event: any) => void} */ listener) => { listeners[type] = listener; },
       clients: { get: async () => this.pageLives ? {} : undefined, claim: async () => { this.claimed++; } },
       registration: { scope: this.registration.scope }, location: new URL(`${origin}/sw.js`), BroadcastChannel: FakeChannel,
-      Response, ReadableStream, URL, TextEncoder, setTimeout, clearTimeout, setInterval, clearInterval,
+      Response, ReadableStream, URL, TextEncoder, setTimeout: (/** @type {() => void} */ f, /** @type {number} */ ms) => setTimeout(f, ms).unref(), setInterval, clearInterval,
     };
     if (this.ours) vm.runInNewContext(source, scope);
     return listeners;
