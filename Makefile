@@ -47,7 +47,7 @@ canary: build web/node_modules/.package-lock.json ## Run the newest V86 of npm o
 	@bash test/setup.sh
 	@bash test/canary.sh
 
-bench: build ## Measure how long a disk takes to open in Chromium, and disk.read against a raw WebSocket
+bench: build ## Measure in Chromium how long a disk takes to open, disk.read against a raw WebSocket, and reads one by one
 	$(GO) run ./bench
 
 bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain proxy into bench/RESULTS.md (ARGS=-quick to try)

@@ -1,6 +1,7 @@
 // Command bench measures how long a browser takes to open a disk, and what it
 // gets through the tunnel then: raw WebSocket bytes against disk.read over TLS,
-// through the same bridge, in the same run.
+// through the same bridge, in the same run; and reads one after the other, by
+// every way in which a program may ask for them.
 //
 // The pages measure by themselves and post their results. No automation tool is
 // attached: one that mirrors network events copies every message, and becomes
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"nbdbridge/bridge"
@@ -28,7 +30,7 @@ func main() {
 	program := flag.String("bridge", "bin/bridge", "the bridge that serves the client's files")
 	limit := flag.Duration("limit", 5*time.Minute, "give up after this long")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
@@ -57,11 +59,12 @@ func run(ctx context.Context, browser, program string) error {
 		return err
 	}
 	base := "http://" + l.Addr().String()
-	files, err := startFileServer(ctx, program, base, disk.addr)
+	files, err := startFileServer(program, base, disk.addr)
 	if err != nil {
 		return err
 	}
-	results, starts, fair := make(chan report, 1), make(chan start, 1), newFairness(tcpTarget(raw))
+	defer files.stop()
+	results, starts, syncs, fair := make(chan report, 1), make(chan start, 1), make(chan syncReport, 1), newFairness(tcpTarget(raw))
 	tunnel := &bridge.Handler{
 		Targets:   bridge.Targets{"disk": tcpTarget(disk.addr), "raw": fair.raw},
 		PublicURL: []string{base},
@@ -69,7 +72,8 @@ func run(ctx context.Context, browser, program string) error {
 	}
 	mux := routes(tunnel, fair, disk.config, results)
 	files.route(mux, disk.config, starts)
-	server := &http.Server{Handler: tunnel.Guard(mux), ReadHeaderTimeout: 5 * time.Second}
+	files.routeSync(mux, syncs)
+	server := &http.Server{Handler: tunnel.Guard(isolated(mux)), ReadHeaderTimeout: 5 * time.Second}
 	defer server.Close()
 	go func() { _ = server.Serve(l) }()
 	if err := measureStarts(ctx, browser, base+"/bench/start.html", starts); err != nil {
@@ -79,7 +83,10 @@ func run(ctx context.Context, browser, program string) error {
 	if err != nil {
 		return err
 	}
-	return r.print(os.Stdout)
+	if err := r.print(os.Stdout); err != nil {
+		return err
+	}
+	return measureSync(ctx, browser, base+"/bench/sync.html", syncs)
 }
 
 func tcpTarget(addr string) bridge.Target { return bridge.Target{Network: "tcp", Address: addr} }

@@ -1,4 +1,5 @@
 import { NbdError, invalid } from "../errors.js";
+import { closed } from "./serving.js";
 
 /** While something is asked, the other side is reminded so often, in milliseconds. */
 const pingInterval = 10_000;
@@ -101,7 +102,7 @@ export class Asking {
   /** @param {NbdError} [why] */
   #end(why) {
     if (this.#refusal) return;
-    this.#refusal = why ?? new NbdError("CLOSED", "The device behind the handle was closed. Open it again, and make a new handle.");
+    this.#refusal = why ?? closed();
     this.#port.close();
     this.#ended(why);
     for (const { reject } of this.#pending.values()) reject(this.#refusal);

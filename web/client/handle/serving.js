@@ -1,4 +1,5 @@
-import { describe, invalid } from "../errors.js";
+import { NbdError, describe, invalid } from "../errors.js";
+import { Blocking } from "./blocking.js";
 import { Turns } from "./turns.js";
 
 /** The methods of a device that a handle serves; their last argument is the options. */
@@ -14,11 +15,13 @@ const methods = new Set(/** @type {const} */ (["read", "readMany", "write", "flu
 
 /** @typedef {typeof methods extends Set<infer M> ? M : never} Method */
 /** @typedef {{id: number, method: Method, args: any[]}} Call */
+/** @typedef {{id: number, blocking: string, args: any[]}} BlockingCall */
 
 /**
  * The protocol of a handle. To the side that holds the device; ping wants a
- * pong, and close ends the handle:
- * @typedef {Call | {abort: number} | {ping: true} | {close: true}} ToServing
+ * pong, blocking calls are answered in the latest memory, and close ends the
+ * handle:
+ * @typedef {Call | {abort: number} | {ping: true} | {memory: SharedArrayBuffer} | BlockingCall | {close: true}} ToServing
  *
  * From it; the facts come first, and ended last:
  * @typedef {{facts: Facts} | {id: number, result: any} | {id: number, error: Failure}
@@ -31,7 +34,8 @@ export class Serving {
   #port;
   #turns = new Turns();
   /** What is under way. @type {Map<number, AbortController>} */ #aborters = new Map();
-  #over = false;
+  /** For calls of a thread that waits. @type {Blocking | undefined} */ #blocking;
+  /** Why nothing is done any more. @type {NbdError | undefined} */ #refusal;
 
   /** @param {BlockDevice} device @param {MessagePort} port */
   constructor(device, port) {
@@ -42,8 +46,8 @@ export class Serving {
     port.onmessage = ({ data }) => this.#receive(data);
     port.addEventListener("close", () => this.#end());
     device.closed.then((why) => {
-      this.#post({ ended: why && describe(why) });
-      this.#end();
+      this.#port.postMessage({ ended: why && describe(why) });
+      this.#end(why); // the port stays for who has not begun to ask: the other side closes it
     });
   }
 
@@ -52,28 +56,51 @@ export class Serving {
     if ("method" in message) this.#answer(message);
     else if ("abort" in message) this.#aborters.get(message.abort)?.abort();
     else if ("ping" in message) this.#post({ pong: true });
-    else this.#end();
+    else if ("blocking" in message) this.#answerIn(/** @type {Blocking} */ (this.#blocking), message);
+    else if ("memory" in message) this.#share(message.memory);
+    else this.#port.close(), this.#end();
+  }
+
+  /** @param {SharedArrayBuffer} memory */
+  #share(memory) {
+    this.#blocking = new Blocking(memory);
+    if (this.#refusal) this.#blocking.end(this.#refusal);
   }
 
   /** @param {Call} call */
   async #answer({ id, method, args }) {
     try {
-      const result = await this.#run(id, method, args);
+      if (!methods.has(method)) throw invalid(`A handle has no method "${method}".`);
+      const result = await this.#run(id, bytesOf(method, args), (signal) => call(this.#device, method, args, signal));
       this.#post({ id, result }, buffersOf(result));
     } catch (error) {
       this.#post({ id, error: describe(error) });
     }
   }
 
-  /** @param {number} id @param {Method} method @param {any[]} args */
-  async #run(id, method, args) {
-    if (!methods.has(method)) throw invalid(`A handle has no method "${method}".`);
-    const bytes = bytesOf(method, args);
+  /** @param {Blocking} memory @param {BlockingCall} call */
+  async #answerIn(memory, { id, blocking, args }) {
+    try {
+      await this.#run(id, 0, (signal) => memory.answer(this.#device, blocking, args, signal));
+    } catch (error) {
+      if (!this.#refusal) memory.fail(error);
+    }
+  }
+
+  /**
+   * @template T
+   * @param {number} id
+   * @param {number} bytes that it moves
+   * @param {(signal: AbortSignal) => Promise<T>} operation
+   * @returns {Promise<T>}
+   */
+  async #run(id, bytes, operation) {
+    if (this.#refusal) throw this.#refusal;
     const aborter = new AbortController();
     this.#aborters.set(id, aborter);
     const leave = await this.#turns.enter(bytes);
     try {
-      return await call(this.#device, method, args, aborter.signal);
+      return await operation(aborter.signal);
     } finally {
       leave();
       this.#aborters.delete(id);
@@ -82,15 +109,22 @@ export class Serving {
 
   /** @param {FromServing} message @param {Transferable[]} [transfer] */
   #post(message, transfer = []) {
-    if (!this.#over) this.#port.postMessage(message, transfer);
+    if (!this.#refusal) this.#port.postMessage(message, transfer);
   }
 
-  /** Nobody waits for what is under way. */
-  #end() {
-    this.#over = true;
-    this.#port.close();
+  /** Nobody waits for what is under way. @param {NbdError} [why] */
+  #end(why) {
+    if (this.#refusal) return;
+    this.#refusal = why ?? closed();
+    this.#blocking?.end(this.#refusal);
+    /** @type {any} */ (this.#port).unref?.(); // Node waits for ports that are listened to
     for (const aborter of this.#aborters.values()) aborter.abort();
   }
+}
+
+/** What the other side is told of a device that ended without a reason. */
+export function closed() {
+  return new NbdError("CLOSED", "The device behind the handle was closed. Open it again, and make a new handle.");
 }
 
 /**

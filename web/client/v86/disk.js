@@ -299,8 +299,7 @@ export class V86Disk {
     if (length === 0) return new Uint8Array(0);
     if (this.#restored) await this.#restored;
     const writes = this.#writes.pending.within(from, from + length);
-    const inVain = () => this.#ended || !!signal?.aborted;
-    const bytes = await attempts(() => this.#device.read(from, length, { signal }), inVain);
+    const bytes = await attempts(() => this.#device.read(from, length, { signal }), () => this.#ended);
     patch(bytes, from, writes);
     return bytes;
   }

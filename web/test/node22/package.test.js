@@ -12,6 +12,7 @@ const program = `import { open } from "nbdbridge";
   import { region } from "nbdbridge/layers";
   import "nbdbridge/device";
   import "nbdbridge/handle";
+  import "nbdbridge/sync";
   import "nbdbridge/v86";
   import { existsSync } from "node:fs";
   for (const file of ["nbd.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { text as textOfStream } from "node:stream/consumers";
 import { test } from "node:test";
 import { format } from "node:util";
+import { Worker as Thread } from "node:worker_threads";
+import { handleOf } from "../../client/handle.js";
 import { NbdError, codes } from "../../client/index.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
@@ -25,9 +29,25 @@ function serve() {
 /** V86 proper needs a BIOS: test/node22 runs it. @param {string} name */
 const locate = (name) => name === "v86" ? new URL("fake-emulator.js", import.meta.url).href : import.meta.resolve(name);
 
-/** Runs it as a module, with the package by its own name, a device, and a bridge for open. @param {string} code */
+/** Runs it as a module, with the package by its own name. @param {string} code */
 async function run(code) {
-  const source = code.replace(/from "(nbdbridge[^"]*|v86)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
+  const source = code.replace(/from "(nbdbridge[^"]*|v86|7z-wasm)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
+  return code.startsWith("// In a Worker") ? runInThread(source) : runHere(source);
+}
+
+/** With the handle of a device. @param {string} source */
+async function runInThread(source) {
+  const handle = /** @type {any} */ (handleOf(new MemoryDisk(8 << 20).device));
+  const before = `import { workerData as handle } from "node:worker_threads"; ${source}`;
+  const thread = new Thread(new URL(`data:text/javascript,${encodeURIComponent(before)}`), { stdout: true, workerData: handle, transferList: [handle] });
+  const failed = once(thread, "error").then(([error]) => { throw error; });
+  const printed = await Promise.race([textOfStream(thread.stdout), failed]);
+  await thread.terminate();
+  return printed.trimEnd().split("\n");
+}
+
+/** With a device, and a bridge for open. @param {string} source */
+async function runHere(source) {
   /** @type {string[]} */ const printed = [];
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));

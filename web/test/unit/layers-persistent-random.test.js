@@ -86,8 +86,10 @@ class Run {
 
   /** Bits that flip while nobody looks. */
   damage() {
+    const files = [...this.caches.disk.files.values()];
+    if (files.length === 0) return; // the page ended before it had made one
     for (let flips = 1 + this.random.below(40); flips > 0; flips--) {
-      const file = this.random.of([...this.caches.disk.files.values()]);
+      const file = this.random.of(files);
       if (file.length > 0) file.now[this.random.below(file.length)] ^= 1 << this.random.below(8);
       file.durable = file.bytes.slice();
     }
