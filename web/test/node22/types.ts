@@ -3,6 +3,8 @@
 import { open, list, info, NbdError, codes, type Disk, type OpenOptions, type NbdErrorCode } from "nbdbridge";
 import { Device, type BlockDevice, type Extent } from "nbdbridge/device";
 import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, withPersistentCache, type Profile } from "nbdbridge/layers";
+import { serveViaServiceWorker, type RangeOptions } from "nbdbridge/range";
+import { saveAs } from "nbdbridge/save";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
 
@@ -42,6 +44,12 @@ const machine: V86DiskOptions = { writes: "back", cache: false, stallAfter: 1000
 const hda = v86Disk(devices[0], machine);
 new V86({ hda, cdrom: v86Disk(disk) });
 hda.on("stalled", ({ since }) => console.log(since + hda.byteLength), { signal });
+
+const served: RangeOptions = { script: "/sw.js", scope: new URL("https://app.example/"), path: "disks", name: "vda.img" };
+const { url, close } = await serveViaServiceWorker(devices[0], served);
+await saveAs((await fetch(url)).body!, "vda.img", { signal, onProgress: ({ done, total }) => console.log(done + (total ?? 0)) });
+await saveAs(disk, "vda.img", { script: "/sw.js" });
+await close();
 
 const profile: Profile = record(disk).profile();
 await prefetch(disk, profile, { signal });
@@ -88,6 +96,10 @@ v86Disk("wss://bridge.example/nbd/lab7");
 withCache(withPersistentCache(disk));
 // @ts-expect-error: a view has no changes to commit
 readOnlyView(disk).commit();
+// @ts-expect-error: bytes, not text
+await saveAs(new ReadableStream<string>(), "text");
+// @ts-expect-error: an option that is none
+await serveViaServiceWorker(disk, { prefix: "disks" });
 // @ts-expect-error: something that only reads is no device
 const device: BlockDevice = { size: 512, read: async () => new Uint8Array(1) };
 console.log(code, device);
