@@ -56,6 +56,9 @@ const progress = () => {
   return { done, total: total ?? null, skipped, errors };
 };
 
+/** Runs in the page. */
+const hasBegun = () => /** @type {any} */ (globalThis).last?.done > 1 << 20;
+
 /** Runs in the page: a dialog that gives a file of the browser's own storage. */
 function fakeDialog(/** @type {any} */ answer) {
   Object.assign(globalThis, {
@@ -83,7 +86,8 @@ inEachBrowser("saving", ({ page: openPage, name: browser }) => {
 
   before(async () => {
     lab = await Lab.create();
-    web = await serveFolder(folder, { pages: { "/": { body: "<!doctype html><title>empty</title><body>" } } });
+    const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+    web = await serveFolder(folder, { headers, pages: { "/": { body: "<!doctype html><title>empty</title><body>" } } });
     const pki = await lab.pki(browser);
     const server = await lab.nbdkit(await lab.disk("disk.img", content), pki);
     const bridge = await lab.bridge({ lab: server.target }, "--origin", web.origin);
@@ -141,6 +145,14 @@ inEachBrowser("saving", ({ page: openPage, name: browser }) => {
     assert.equal(await sizeOf("given-up.img"), 0);
   });
 
+  test("a page that is closed in the middle leaves no file", async () => {
+    const page = await visit();
+    await page.evaluate(save, { ...options, name: "closed.img" });
+    await until(page, hasBegun);
+    await page.close({ runBeforeUnload: false });
+    assert.equal(await sizeOf("closed.img"), 0);
+  });
+
   test("without a Service Worker the browser's storage is the way", async () => {
     const page = await visit();
     await page.evaluate(save, { ...options, name: "staged.img", script: "/missing.js" });
@@ -172,7 +184,7 @@ inEachBrowser("saving", ({ page: openPage, name: browser }) => {
   test("a disk that fails fails the download, and leaves no file", async () => {
     const page = await visit();
     await page.evaluate(save, { ...options, name: "broken.img" });
-    await until(page, () => /** @type {any} */ (globalThis).last?.done > 1 << 20);
+    await until(page, hasBegun);
     await breakServer();
     await until(page, outcome);
     assert.match(await page.evaluate(outcome), /^DISCONNECTED: /);

@@ -214,6 +214,16 @@ test("a page that has gone fails what it owes", async (t) => {
   for (const { go } of waiting) go();
 });
 
+test("a page that has gone fails a body that nobody reads just now", async (t) => {
+  const { get } = await serve(t);
+  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get()).body).getReader();
+  await reader.read();
+  for (let i = 0; i < 5; i++) await settled();
+  site.pageLives = false;
+  t.after(() => { site.pageLives = true; });
+  await assert.rejects(reader.closed, /gone/);
+});
+
 test("what can't be meant, or can't be, is refused", async () => {
   const { device } = new MemoryDisk(10);
   /** @type {[any, any, string, RegExp][]} */
