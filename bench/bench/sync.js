@@ -3,6 +3,7 @@
 import { handleOf } from "/client/handle.js";
 import { open } from "/client/index.js";
 import { serveViaServiceWorker } from "/client/range/index.js";
+import { fetchRound } from "./range.js";
 
 const SIZES = [4 << 10, 64 << 10, 1 << 20];
 const ROUNDS = 5;
@@ -38,6 +39,7 @@ async function main() {
     ["disk.read in the page", (size) => pageRound(disk, size)],
     ["read in a Worker, by deviceOf", await startReader("async", one, [one])],
     ["readSync in a Worker, shared memory", await startReader("sync", other, [other])],
+    ["fetch in the page, Service Worker", (size) => fetchRound(serving.url, disk.size, size, TIME)],
     ["readSync in a Worker, Service Worker", await startReader("sync", { url: serving.url })],
   ];
   for (const [, round] of ways) await round(64 << 10); // warm up

@@ -43,7 +43,7 @@
   /** The way to one page. */
   class Link {
     /** @type {Map<number, {resolve: (part: Part) => void, reject: (error: Error) => void}>} */ #waiting = new Map();
-    /** Answers under way. @type {Set<number>} */ #open = new Set();
+    /** Answers under way, and what ends those that are bodies by now. @type {Map<number, (error: Error) => void>} */ #open = new Map();
     /** @type {Set<() => void>} */ #onQuiet = new Set();
     /** @type {ReturnType<typeof setInterval> | undefined} */ #watch;
     #lastId = 0;
@@ -64,7 +64,8 @@
     async answer(serving, { method, headers, signal }) {
       const id = ++this.#lastId;
       signal.addEventListener("abort", () => this.#cancel(id));
-      this.#open.add(id);
+      this.#open.set(id, () => {});
+      this.#watch ??= setInterval(() => this.#look(), watchPause);
       const fields = Object.fromEntries(forwarded.flatMap((name) => headers.has(name) ? [[name, headers.get(name)]] : []));
       const part = await this.#ask({ id, serving, method, fields });
       return respond(part, part.more ? this.#body(id, part.bytes) : part.bytes);
@@ -73,7 +74,10 @@
     /** @param {number} id @param {Uint8Array<ArrayBuffer>} [first] */
     #body(id, first) {
       return new ReadableStream({
-        start: (controller) => controller.enqueue(first),
+        start: (controller) => {
+          controller.enqueue(first);
+          this.#open.set(id, (error) => controller.error(error));
+        },
         pull: async (controller) => {
           const { bytes, more } = await this.#ask({ id, pull: true });
           if (bytes) controller.enqueue(bytes);
@@ -86,7 +90,6 @@
     /** @param {{id: number} & Record<string, unknown>} message @returns {Promise<Part>} */
     #ask(message) {
       this.port.postMessage(message);
-      this.#watch ??= setInterval(() => this.#look(), watchPause);
       return new Promise((resolve, reject) => this.#waiting.set(message.id, { resolve, reject }));
     }
 
@@ -101,18 +104,15 @@
     #receive(part) {
       const waiting = this.#waiting.get(part.id);
       this.#waiting.delete(part.id);
-      if (this.#waiting.size === 0) this.#rest();
       if (!part.more) this.#ended(part.id);
       if (part.error !== undefined) waiting?.reject(new Failure(part.status ?? 502, part.error));
       else waiting?.resolve(part);
     }
 
-    #rest() {
-      clearInterval(this.#watch);
-      this.#watch = undefined;
-    }
-
-    /** Pages end without a word. */
+    /**
+     * Pages end without a word. What they owe must not wait until this ends too:
+     * Firefox takes that for the end of a body.
+     */
     async #look() {
       if (await self.clients.get(this.client)) return;
       if (links.get(this.page) === this) links.delete(this.page);
@@ -121,13 +121,18 @@
 
     /** @param {string} error what becomes of all that is under way */
     fail(error) {
-      for (const id of [...this.#waiting.keys()]) this.#receive({ id, status: 404, error });
+      for (const [id, end] of [...this.#open]) {
+        end(new Failure(404, error));
+        this.#receive({ id, status: 404, error });
+      }
     }
 
     /** @param {number} id */
     #ended(id) {
       this.#open.delete(id);
       if (this.#open.size > 0) return;
+      clearInterval(this.#watch);
+      this.#watch = undefined;
       for (const tell of this.#onQuiet) tell();
       this.#onQuiet.clear();
     }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import vm from "node:vm";
 import { run } from "../browser/processes.js";
 import { pack, project, tool } from "../browser/tarball.js";
 
@@ -12,12 +13,14 @@ const program = `import { open } from "nbdbridge";
   import { region } from "nbdbridge/layers";
   import "nbdbridge/device";
   import "nbdbridge/handle";
+  import "nbdbridge/range";
+  import "nbdbridge/save";
   import "nbdbridge/sync";
   import "nbdbridge/copy";
   import "nbdbridge/v86";
   import "nbdbridge/views";
   import { existsSync } from "node:fs";
-  for (const file of ["nbd.wasm", "evidence.wasm", "worker.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
+  for (const file of ["nbd.wasm", "evidence.wasm", "worker.js", "range/sw.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
   await open("ws://127.0.0.1:1/nbd/lab", { tls: { mode: "off" } }).catch((error) => console.log(error.code, typeof region));`;
 
 describe("the package", () => {
@@ -36,9 +39,13 @@ describe("the package", () => {
     assert.match(await readFile(join(at, "LICENSE-GO"), "utf8"), /The Go Authors/);
   });
 
+  test("has a Service Worker that is no module", async () => {
+    new vm.Script(await readFile(join(app, "node_modules/nbdbridge/client/range/sw.js"), "utf8"));
+  });
+
   test("runs in Node", async () => {
     const { stdout } = await run(process.execPath, ["main.js"], { cwd: app });
-    assert.deepEqual(stdout.trim().split("\n"), ["true", "true", "true", "BRIDGE_UNREACHABLE function"]);
+    assert.deepEqual(stdout.trim().split("\n"), ["true", "true", "true", "true", "BRIDGE_UNREACHABLE function"]);
   });
 
   for (const [module, moduleResolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {

@@ -7,6 +7,8 @@ import { deviceOf, handleOf } from "nbdbridge/handle";
 import { errnoOf, mountEmscripten, openSync, type SyncDevice } from "nbdbridge/sync";
 import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOverlay, withPersistentCache, type Profile } from "nbdbridge/layers";
 import { asBlobLike, asGeotiffSource, asRandomAccessStorage, asZipReader, readableOf, type BlobLike } from "nbdbridge/views";
+import { serveViaServiceWorker, type RangeOptions } from "nbdbridge/range";
+import { saveAs } from "nbdbridge/save";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
 
@@ -53,6 +55,12 @@ const machine: V86DiskOptions = { writes: "back", cache: false, stallAfter: 1000
 const hda = v86Disk(devices[0], machine);
 new V86({ hda, cdrom: v86Disk(disk) });
 hda.on("stalled", ({ since }) => console.log(since + hda.byteLength), { signal });
+
+const served: RangeOptions = { script: "/sw.js", scope: new URL("https://app.example/"), path: "disks", name: "vda.img" };
+const { url, close } = await serveViaServiceWorker(devices[0], served);
+await saveAs((await fetch(url)).body!, "vda.img", { signal, onProgress: ({ done, total }) => console.log(done + (total ?? 0)) });
+await saveAs(disk, "vda.img", { script: "/sw.js" });
+await close();
 
 const profile: Profile = record(disk).profile();
 await prefetch(disk, profile, { signal });
@@ -103,6 +111,10 @@ asRandomAccessStorage(disk).read(0, 512, signal);
 withCache(withPersistentCache(disk));
 // @ts-expect-error: a view has no changes to commit
 readOnlyView(disk).commit();
+// @ts-expect-error: bytes, not text
+await saveAs(new ReadableStream<string>(), "text");
+// @ts-expect-error: an option that is none
+await serveViaServiceWorker(disk, { prefix: "disks" });
 // @ts-expect-error: something that only reads is no device
 const device: BlockDevice = { size: 512, read: async () => new Uint8Array(1) };
 console.log(code, device);

@@ -9,6 +9,7 @@ import { handleOf } from "../../client/handle.js";
 import { NbdError, codes } from "../../client/index.js";
 import { lay, makeParquet, makeTiff, makeZip } from "../formats.js";
 import { fakeHasher } from "./fake-hasher.js";
+import { FakeSite } from "./fake-service-worker.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
 
@@ -37,7 +38,21 @@ const locate = (name) => name === "v86" ? new URL("fake-emulator.js", import.met
 /** Runs it as a module, with the package by its own name. @param {string} code */
 async function run(code) {
   const source = code.replace(/from "([^"]+)"/g, (_, name) => `from ${JSON.stringify(locate(name))}`);
-  return code.startsWith("// In a Worker") ? runInThread(source) : runHere(source);
+  if (code.startsWith("// In a Worker")) return runInThread(source);
+  return /"nbdbridge\/(range|save)"/.test(code) ? runInPage(source) : runHere(source);
+}
+
+/** With a page's globals too, and a Service Worker. @param {string} source */
+async function runInPage(source) {
+  const site = new FakeSite();
+  const { fetch } = globalThis;
+  Object.assign(globalThis, { fetch: (/** @type {string} */ url, /** @type {any} */ init) => site.fetch(url, init) });
+  try {
+    return await runHere(source);
+  } finally {
+    site.remove();
+    globalThis.fetch = fetch;
+  }
 }
 
 /** With the handle of a device. @param {string} source */

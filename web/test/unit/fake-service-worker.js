@@ -30,8 +30,9 @@ class FakeChannel {
   }
 }
 
-/** An origin with one Service Worker. */
+/** An origin with one Service Worker, and the globals of its page until remove(). */
 export class FakeSite {
+  /** What was there before. @type {[string, PropertyDescriptor | undefined][]} */ #before = [];
   starts = 0;
   claimed = 0;
   pageLives = true;
@@ -55,8 +56,20 @@ export class FakeSite {
       getRegistration: async () => this.registration,
       controller: {},
     };
-    const page_ = { location: new URL(page, origin), document: { baseURI: new URL(page, origin).href }, navigator: { serviceWorker }, BroadcastChannel: FakeChannel, isSecureContext: true };
-    for (const [name, value] of Object.entries(page_)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    const document = { baseURI: new URL(page, origin).href, querySelector: () => ({}) };
+    const globals = { location: new URL(page, origin), document, navigator: { serviceWorker }, BroadcastChannel: FakeChannel, isSecureContext: true };
+    for (const [name, value] of Object.entries(globals)) {
+      this.#before.push([name, Object.getOwnPropertyDescriptor(globalThis, name)]);
+      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    }
+  }
+
+  remove() {
+    this.kill();
+    for (const [name, before] of this.#before) {
+      if (before) Object.defineProperty(globalThis, name, before);
+      else Reflect.deleteProperty(globalThis, name);
+    }
   }
 
   /** Starts it, as an event does. */
@@ -68,7 +81,7 @@ export class FakeSite {
       addEventListener: (/** @type {string} */ type, /** @type {(event: any) => void} */ listener) => { listeners[type] = listener; },
       clients: { get: async () => this.pageLives ? {} : undefined, claim: async () => { this.claimed++; } },
       registration: { scope: this.registration.scope }, location: new URL(`${origin}/sw.js`), BroadcastChannel: FakeChannel,
-      Response, ReadableStream, URL, TextEncoder, setTimeout, clearTimeout, setInterval, clearInterval,
+      Response, ReadableStream, URL, TextEncoder, setTimeout: (/** @type {() => void} */ f, /** @type {number} */ ms) => setTimeout(f, ms).unref(), setInterval, clearInterval,
     };
     if (this.ours) vm.runInNewContext(source, scope);
     return listeners;

@@ -1,6 +1,6 @@
 // The whole way of a request, with sw.js in a browser that is made up.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { NbdError } from "../../client/errors.js";
 import { readOnlyView } from "../../client/layers/readonly.js";
 import { serveViaServiceWorker } from "../../client/range/index.js";
@@ -16,6 +16,7 @@ const safe = {
 
 // The page is one for all tests, as its name is.
 const site = new FakeSite();
+after(() => site.kill());
 
 /** @param {import("node:test").TestContext} t @param {import("../../client/range/index.js").RangeOptions} [options] */
 async function serve(t, options = {}, disk = new MemoryDisk(size)) {
@@ -204,12 +205,23 @@ test("two devices of a page do not disturb each other", async (t) => {
 
 test("a page that has gone fails what it owes", async (t) => {
   const { get, disk } = await serve(t);
-  held(disk);
+  const waiting = held(disk);
   site.pageLives = false;
   t.after(() => { site.pageLives = true; });
   const response = await get({ headers: { Range: "bytes=0-9" } });
   assert.equal(response.status, 404);
   assert.match(await response.text(), /gone/);
+  for (const { go } of waiting) go();
+});
+
+test("a page that has gone fails a body that nobody reads just now", async (t) => {
+  const { get } = await serve(t);
+  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get()).body).getReader();
+  await reader.read();
+  for (let i = 0; i < 5; i++) await settled();
+  site.pageLives = false;
+  t.after(() => { site.pageLives = true; });
+  await assert.rejects(reader.closed, /gone/);
 });
 
 test("what can't be meant, or can't be, is refused", async () => {
