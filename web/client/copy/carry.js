@@ -18,7 +18,8 @@ const stopLimit = 6000;
  * @property {(piece: Piece, signal: AbortSignal) => Promise<unknown>} take
  * @property {(position: number) => State | Promise<State>} state what it takes to go
  *   on from there
- * @property {() => Promise<unknown>} [save] makes durable what it took
+ * @property {() => Promise<unknown>} [save] makes durable what it took. If it
+ *   fails, what it took since the last time counts as lost
  * @property {(reason: unknown) => void} [abandon] what is under way does not end,
  *   and leaves no state; without it the state is told all the same
  */
@@ -63,11 +64,13 @@ export async function carry(job) {
 async function run({ device, taker, from, skipHoles, onState }, flow, signal) {
   let told = performance.now();
   for await (const piece of pieces(device, { from, skipHoles, longest: taker.longest }, signal)) {
+    signal.throwIfAborted(); // of what is begun after an abort, stop would not know
     await flow.add(piece, taker.take(piece, signal));
     signal.throwIfAborted();
     if (!onState || performance.now() - told < period) continue;
     await flow.drain();
-    await taker.save?.();
+    await flow.save(taker.save);
+    signal.throwIfAborted();
     const state = await taker.state(flow.position);
     signal.throwIfAborted(); // stop has told a later one
     onState(state);
@@ -106,6 +109,7 @@ async function within(limit, work) {
 class Flow {
   #limit;
   #progress;
+  #saved;
   /** @type {{piece: Piece, work: Promise<unknown>}[]} */ #underWay = [];
 
   /**
@@ -118,25 +122,45 @@ class Flow {
     this.#progress = progress;
     /** All before it is done. */
     this.position = position;
+    this.#saved = position;
   }
 
   /** @param {Piece} piece @param {Promise<unknown>} work on it; waits until there is room for another */
   async add(piece, work) {
     work.catch(() => {}); // told when it is its turn
     this.#underWay.push({ piece, work });
-    while (this.#underWay.length >= this.#limit) await this.#first();
+    while (this.#underWay.length >= this.#limit) this.#count(await this.#first());
   }
 
   async drain() {
-    while (this.#underWay.length) await this.#first();
+    while (this.#underWay.length) this.#count(await this.#first());
   }
 
-  /** Waits for all that is under way, however it ends. */
+  /** @param {(() => Promise<unknown>) | undefined} save */
+  async save(save) {
+    try {
+      await save?.();
+    } catch (error) {
+      this.position = this.#saved;
+      throw error;
+    }
+    this.#saved = this.position;
+  }
+
+  /**
+   * Waits for all that is under way, however it ends. Nobody is told of it any
+   * more: what a listener throws must not keep the position back.
+   */
   async settle() {
-    await this.drain().catch(() => {}); // what came before the failure counts
+    try {
+      while (this.#underWay.length) await this.#first();
+    } catch {
+      // what came before the failure counts
+    }
     await Promise.allSettled(this.#underWay.map(({ work }) => work));
   }
 
+  /** @returns {Promise<Piece | undefined>} what is done now */
   async #first() {
     const [first] = this.#underWay;
     const { piece, work } = first;
@@ -144,7 +168,12 @@ class Flow {
     if (this.#underWay[0] !== first) return; // after an abort two wait for it
     this.#underWay.shift();
     this.position = piece.offset + piece.length;
-    if (piece.bytes) this.#progress.add(piece.length);
-    else this.#progress.skip(piece.length);
+    return piece;
+  }
+
+  /** @param {Piece} [piece] */
+  #count(piece) {
+    if (piece?.bytes) this.#progress.add(piece.length);
+    else if (piece) this.#progress.skip(piece.length);
   }
 }

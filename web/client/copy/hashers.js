@@ -78,10 +78,10 @@ export class Hashers {
    * @param {HashState} [from]
    */
   async begin(algorithms, files, from) {
-    const add = (/** @type {string} */ algorithm) => {
+    const add = async (/** @type {string} */ algorithm) => {
       const hasher = new Hasher(algorithm, files.worker);
       this.#all.push(hasher);
-      return hasher.begin(files, from);
+      await hasher.begin(files, from);
     };
     const [first, ...others] = algorithms;
     await add(first);

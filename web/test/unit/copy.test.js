@@ -275,6 +275,37 @@ test("an abort while a state is saved tells one state", async (t) => {
   assert.equal(states.length, 1);
 });
 
+test("an abort just before a piece is handed over keeps it from the sink", async () => {
+  for (let ticks = 0; ticks < 12; ticks++) {
+    const source = new MemoryDisk(4 * MiB);
+    const { stream, bytes } = collector();
+    const controller = new AbortController();
+    const read = async (/** @type {number} */ offset, /** @type {number} */ length) => {
+      if (offset === MiB) (async () => { for (let i = 0; i < ticks; i++) await undefined; controller.abort("enough"); })();
+      return source.bytes.slice(offset, offset + length);
+    };
+    const sudden = { size: 4 * MiB, read, blockStatus: source.device.blockStatus.bind(source.device) };
+    const { error, state } = await interrupted(/** @type {any} */ ({ device: sudden }), stream, { signal: controller.signal });
+    assert.equal(error, "enough");
+    await settled();
+    assert.equal(bytes().length, state.offset, `after ${ticks}`);
+  }
+});
+
+test("after a flush that failed the state is that of the last that did not", async (t) => {
+  const [source, sink] = [new MemoryDisk(40 * MiB), target(40 * MiB)];
+  let [now, flushes] = [0, 0];
+  t.mock.method(performance, "now", () => now);
+  sink.gate = async ({ name }, when) => {
+    if (name === "write" && when === "before") now += 1000;
+    if (name === "flush" && when === "before" && ++flushes === 2) throw new NbdError("EIO", "a cache was lost");
+  };
+  /** @type {CopyState[]} */ const states = [];
+  await assert.rejects(copy(source.device, sink.device, { onState: (state) => states.push(state) }), { code: "EIO", message: "a cache was lost" });
+  assert.equal(states.length, 2);
+  assert.deepEqual(states[1], states[0]);
+});
+
 test("a full disk is told as such", async () => {
   const [source, file] = [holes(), new FakeFile()];
   file.fails = async (what) => { if (what === "write" && file.log.length > 5) throw new DOMException("no room", "QuotaExceededError"); };

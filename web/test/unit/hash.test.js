@@ -85,6 +85,27 @@ test("an abort rejects with its reason, and it goes on as if nothing had been", 
   }
 });
 
+test("a listener that throws does not keep the state behind the hashes", async (t) => {
+  let now = 0;
+  t.mock.method(performance, "now", () => now += 1000);
+  const disk = holed();
+  const { error, states } = await interrupted(disk, { onProgress: () => { throw new Error("a bug"); } });
+  assert.deepEqual([error.message, states.length], ["a bug", 1]);
+  t.mock.restoreAll();
+  assert.deepEqual(await hash(disk.device, ["md5"], { from: states[0] }), { md5: sumsOf(disk).md5 });
+});
+
+test("a Worker that can't be made ends it, and leaves no failure that nobody handles", async () => {
+  let made = 0;
+  const worker = () => {
+    if (++made === 3) throw new TypeError("no more");
+    return /** @type {any} */ (new FakeWorker());
+  };
+  await assert.rejects(hash(holed().device, ["md5", "sha1", "sha256"], { worker }), { code: "WASM_LOAD" });
+  assert.ok(FakeWorker.made.every(({ terminated }) => terminated));
+  await settled(); // the runner fails the test for what is unhandled
+});
+
 test("a Worker that dies ends it, and tells no state that is not of all", async () => {
   const disk = new MemoryDisk(16 * MiB);
   disk.gate = async ({ name, offset }, when) => {
