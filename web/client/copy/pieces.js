@@ -1,5 +1,6 @@
 // A device from an offset to its end, in pieces and in order: what block status
 // tells as zeros is not read.
+import { exactly } from "../checks.js";
 import { NbdError } from "../errors.js";
 import { append } from "../ranges.js";
 import { openScope } from "../signals.js";
@@ -71,9 +72,14 @@ const costOf = ({ type, length }) => type === "data" ? length : 0;
  * @param {AbortSignal} signal
  */
 function begin(device, extent, signal) {
-  const reading = extent.type === "data" ? device.read(extent.offset, extent.length, { signal }) : Promise.resolve(undefined);
+  const reading = extent.type === "data" ? all(device, extent, signal) : Promise.resolve(undefined);
   reading.catch(() => {}); // told when it is its turn, which may never come
   return { extent, reading };
+}
+
+/** @param {BlockDevice} device @param {Extent} extent @param {AbortSignal} signal */
+async function all(device, { offset, length }, signal) {
+  return exactly(await device.read(offset, length, { signal }), length);
 }
 
 /**
@@ -86,14 +92,17 @@ async function* planned(device, { from, skipHoles, longest }, signal) {
   let span = skipHoles ? firstSpan : device.size;
   for (let at = from, length = 0; at < device.size; at += length) {
     length = Math.min(span, device.size - at);
-    const extents = skipHoles ? await device.blockStatus(at, length, { signal }) : [all(at, length)];
+    const extents = skipHoles ? await device.blockStatus(at, length, { signal }) : [dataAt(at, length)];
     span = extents.length > fewExtents ? Math.max(span / 2, spans.least) : Math.min(span * 2, spans.most);
     for (const extent of worthwhile(extents, at, length)) yield* cutUp(extent, extent.type === "data" ? chunk : longest);
   }
 }
 
 /** @param {number} offset @param {number} length @returns {Extent} */
-const all = (offset, length) => ({ offset, length, type: "data" });
+const dataAt = (offset, length) => ({ offset, length, type: "data" });
+
+/** What is known to be zeros and worth going around. @param {Extent} extent */
+const isWorthwhile = ({ type, length }) => (type === "hole" || type === "zero") && length >= shortest;
 
 /**
  * What is worth going around, and the rest as data. An answer with gaps would
@@ -107,7 +116,7 @@ function worthwhile(told, from, length) {
   let at = from;
   for (const extent of told) {
     if (extent.offset !== at || !(extent.length > 0)) break;
-    append(extents, { ...extent, type: extent.length < shortest ? "data" : extent.type });
+    append(extents, { ...extent, type: isWorthwhile(extent) ? extent.type : "data" });
     at += extent.length;
   }
   if (at === from + length) return extents;

@@ -344,6 +344,16 @@ test("a block status with gaps is not believed", async () => {
   }
 });
 
+test("what block status has no known name for is read, and a short read is not believed", async () => {
+  const [source, sink] = [new MemoryDisk(4 * MiB), target(4 * MiB)];
+  const { read } = source.device;
+  const odd = { size: 4 * MiB, read: read.bind(source.device), blockStatus: async () => [{ offset: 0, length: 4 * MiB, type: undefined }] };
+  await copy(/** @type {any} */ (odd), sink.device);
+  same(sink.bytes, source.bytes);
+  const short = { ...odd, read: (/** @type {number} */ offset, /** @type {number} */ length) => source.device.read(offset, length - 1) };
+  await assert.rejects(copy(/** @type {any} */ (short), sink.device), { code: "INTERNAL" });
+});
+
 test("an empty device is copied", async () => {
   const { stream, bytes } = collector();
   const { copied } = await copy(new MemoryDisk(0).device, stream);
