@@ -63,8 +63,10 @@ function nodeOperations(FS, { size }) {
 /** @param {any} FS @param {SyncDevice} sync */
 function reading(FS, sync) {
   return {
-    open(/** @type {{flags: number}} */ { flags }) {
-      if (sync.readOnly && (flags & accessMode) !== openForReading) throw errno(FS, "EROFS");
+    open(/** @type {{flags: number, fd: number}} */ { flags, fd }) {
+      if (!sync.readOnly || (flags & accessMode) === openForReading) return;
+      FS.closeStream(fd); // FS.open leaves it to us, and there are 4096 of them
+      throw errno(FS, "EROFS");
     },
     read: (/** @type {Stream} */ _, /** @type {Uint8Array} */ memory, /** @type {number} */ start, /** @type {number} */ length, /** @type {number} */ position) =>
       sync.readSync(bytesAt(memory, start, length), position),
@@ -84,7 +86,8 @@ function changing(FS, sync) {
   return {
     write(/** @type {Stream} */ _, /** @type {Uint8Array} */ memory, /** @type {number} */ start, /** @type {number} */ length, /** @type {number} */ position) {
       const room = Math.max(sync.size - position, 0);
-      if (length > 0 && room === 0) throw errno(FS, "ENOSPC");
+      if (length === 0) return 0; // wherever it is
+      if (room === 0) throw errno(FS, "ENOSPC");
       return sync.writeSync(bytesAt(memory, start, Math.min(length, room)), position);
     },
     fsync() {

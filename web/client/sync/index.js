@@ -37,13 +37,16 @@ export async function openSync(source, options = {}) {
   return new SyncDevice(await channelTo(source, timeout));
 }
 
+/** @param {any} v */
+const isPort = (v) => typeof v?.postMessage === "function" && typeof v.start === "function";
+
 /**
  * @param {any} source
  * @param {number} timeout
  * @returns {import("./device.js").Channel | Promise<import("./device.js").Channel>}
  */
 function channelTo(source, timeout) {
-  if (typeof source?.postMessage === "function") return Sharing.open(source, timeout);
+  if (isPort(source)) return Sharing.open(source, timeout);
   const { url } = source ?? {};
   if (typeof url === "string" || url instanceof URL) return new Requests(url, timeout);
   throw invalid("openSync takes what handleOf gave, transferred to this thread, or {url}.");

@@ -94,7 +94,7 @@ export class Requests {
   }
 }
 
-/** @param {string | null} etag @returns {Record<string, string>} */
+/** If-Match fails for every weak one. @param {string | null} etag @returns {Record<string, string>} */
 function sameAs(etag) {
-  return etag ? { "If-Match": etag } : {};
+  return etag?.startsWith('"') ? { "If-Match": etag } : {};
 }

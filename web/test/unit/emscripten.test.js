@@ -78,6 +78,7 @@ test("what is written, and synced, comes to the device", () => {
   assert.equal(FS.write(stream, new Int8Array([0, -1, 2, 3]), 1, 3, 5 * gib), 3);
   assert.equal(FS.write(stream, content, 0, 100, 6 * gib - 10), 10, "as much as there is room for");
   fails(() => FS.write(stream, content, 0, 1, 6 * gib), 51);
+  assert.equal(FS.write(stream, content, 0, 0, 7 * gib), 0);
   assert.equal(stream.stream_ops.fsync(stream), 0);
   assert.equal(sync.flushes, 1);
   const into = new Uint8Array(3);
@@ -96,7 +97,9 @@ test("a read-only device is a file that can't be written", () => {
   assert.equal(FS.stat(path).mode & 0o777, 0o444);
   fails(() => FS.open(path, "r+"), 2);
   FS.ignorePermissions = true;
+  const free = FS.nextfd();
   fails(() => FS.open(path, "r+"), 69);
+  assert.equal(FS.nextfd(), free, "nothing is left open");
   FS.ignorePermissions = false;
   const stream = FS.open(path, "r");
   assert.equal(FS.read(stream, new Uint8Array(5), 0, 5), 5);

@@ -64,6 +64,16 @@ test("reads ranges of a URL, of one thing only", async () => {
   assert.equal(asked.length, 3);
 });
 
+test("a weak ETag matches nothing, so it is not sent", async () => {
+  answer = (question) => {
+    const said = serve(question);
+    return { ...said, headers: { ...said.headers, ETag: 'W/"e"' } };
+  };
+  const sync = await openSync({ url });
+  sync.readSync(new Uint8Array(4), 0);
+  assert.equal(asked[1].match, undefined);
+});
+
 test("what does not serve ranges can't be opened", async () => {
   /** @type {[Answer, RegExp][]} */
   const table = [

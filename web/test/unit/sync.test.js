@@ -166,7 +166,7 @@ test("close ends the handle, not the device", async (t) => {
 });
 
 test("what can't be opened is refused", async () => {
-  for (const wrong of [undefined, {}, { url: 7 }, new MemoryDisk(1).device]) await assert.rejects(openSync(/** @type {any} */ (wrong)), { code: "INVALID_ARGUMENT" });
+  for (const wrong of [undefined, {}, { url: 7 }, new MemoryDisk(1).device, { postMessage() {} }]) await assert.rejects(openSync(/** @type {any} */ (wrong)), { code: "INVALID_ARGUMENT" });
   const { port1, port2 } = new MessageChannel();
   await assert.rejects(openSync(port1, { timeout: -1 }), { code: "INVALID_ARGUMENT" });
   const { wait } = Atomics;
