@@ -1,5 +1,6 @@
-import { describe, invalid } from "../errors.js";
-import { dataLength, done, ended, failed, partsOf, pieceSize, putText, state } from "./memory.js";
+import { invalid } from "../errors.js";
+import { failureOf, shortened } from "./failure.js";
+import { dataLength, done, ended, failed, over, partsOf, pieceSize, putText, state, waiting } from "./memory.js";
 
 /** @typedef {import("../device.js").BlockDevice} BlockDevice */
 /** @typedef {import("./memory.js").Parts} Parts */
@@ -41,16 +42,21 @@ export class Blocking {
 
   /** @param {unknown} error */
   fail(error) {
-    const failure = describe(error);
-    const { code, message, stage } = failure;
-    if (!putText(this.#parts, failure)) putText(this.#parts, { code, message: message.slice(0, 1000), stage });
+    putFailure(this.#parts.text, error);
     this.#tell(failed);
   }
 
-  /** Nothing will be answered from now on. @param {unknown} why */
+  /**
+   * Nothing will be answered from now on. What was answered before stays as it
+   * is: the other side may be reading it.
+   * @param {unknown} why
+   */
   end(why) {
-    Atomics.store(this.#parts.header, ended, 1);
-    this.fail(why);
+    const { header, farewell } = this.#parts;
+    putFailure(farewell, why);
+    Atomics.store(header, ended, 1);
+    Atomics.compareExchange(header, state, waiting, over);
+    Atomics.notify(header, state);
   }
 
   /** @param {number} what */
@@ -58,4 +64,18 @@ export class Blocking {
     Atomics.store(this.#parts.header, state, what);
     Atomics.notify(this.#parts.header, state);
   }
+}
+
+/** Most characters of messages that are too long, and of those that escapes make too long still. */
+const lengths = [1000, 100];
+
+/** @param {Uint8Array} text @param {unknown} error */
+function putFailure(text, error) {
+  const failure = failureOf(error);
+  try {
+    if (putText(text, failure)) return;
+  } catch {
+    // JSON has not all that details may hold
+  }
+  lengths.some((length) => putText(text, shortened(failure, length)));
 }

@@ -1,5 +1,6 @@
-import { NbdError, describe, invalid } from "../errors.js";
+import { NbdError, invalid } from "../errors.js";
 import { Blocking } from "./blocking.js";
+import { failureOf } from "./failure.js";
 import { live } from "./life.js";
 import { Turns } from "./turns.js";
 
@@ -50,7 +51,7 @@ export class Serving {
     port.onmessage = ({ data }) => this.#receive(data);
     port.addEventListener("close", () => this.#leave());
     device.closed.then((why) => {
-      this.#port.postMessage({ ended: why && describe(why) });
+      this.#port.postMessage({ ended: why && failureOf(why) });
       this.#end(why); // the port stays for who has not begun to ask: the other side closes it
     });
   }
@@ -74,8 +75,9 @@ export class Serving {
 
   /** @param {SharedArrayBuffer} memory */
   #share(memory) {
-    this.#blocking = new Blocking(memory);
-    if (this.#refusal) this.#blocking.end(this.#refusal);
+    const blocking = new Blocking(memory);
+    if (this.#refusal) blocking.end(this.#refusal);
+    else this.#blocking = blocking;
   }
 
   /** @param {Call} call */
@@ -85,7 +87,7 @@ export class Serving {
       const result = await this.#run(id, bytesOf(method, args), (signal) => call(this.#device, method, args, signal));
       this.#post({ id, result }, buffersOf(result));
     } catch (error) {
-      this.#post({ id, error: describe(error) });
+      this.#post({ id, error: failureOf(error) });
     }
   }
 
@@ -128,6 +130,7 @@ export class Serving {
     if (this.#refusal) return;
     this.#refusal = why ?? closed();
     this.#blocking?.end(this.#refusal);
+    this.#blocking = undefined; // a megabyte: the device may live long
     /** @type {any} */ (this.#port).unref?.(); // Node waits for ports that are listened to
     for (const aborter of this.#aborters.values()) aborter.abort();
   }

@@ -1,5 +1,5 @@
 import { NbdError } from "../errors.js";
-import { dataLength, done, ended, newMemory, partsOf, pieceSize, state, takeText, waiting } from "../handle/memory.js";
+import { dataLength, done, ended, newMemory, over, partsOf, pieceSize, state, takeText, waiting } from "../handle/memory.js";
 
 /** @typedef {import("./device.js").Channel} Channel */
 
@@ -74,12 +74,13 @@ export class Sharing {
    * @param {string} what was to be done
    */
   #call(method, args, what) {
-    const { header } = this.#parts, id = ++this.#lastId;
+    const { header, text, farewell } = this.#parts, id = ++this.#lastId;
     Atomics.store(header, state, waiting);
-    if (Atomics.load(header, ended)) throw NbdError.from(takeText(this.#parts)); // looked for after the store: what ends later changes the state
+    if (Atomics.load(header, ended)) throw NbdError.from(takeText(farewell)); // looked for after the store: what ends later changes the state
     this.#port.postMessage({ id, blocking: method, args });
     if (Atomics.wait(header, state, waiting, this.#timeout) === "timed-out") this.#giveUp(id, what);
-    if (Atomics.load(header, state) !== done) throw NbdError.from(takeText(this.#parts));
+    const came = Atomics.load(header, state);
+    if (came !== done) throw NbdError.from(takeText(came === over ? farewell : text));
   }
 
   /** An answer that comes too late comes into memory that nobody uses. @param {number} id @param {string} what @returns {never} */
