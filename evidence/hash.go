@@ -7,14 +7,20 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding"
+	"encoding/binary"
 	"errors"
 	"hash"
 	"hash/crc32"
 	"io"
+	"strconv"
 )
 
 // chunk is how much is read or made up at once, in bytes.
 const chunk = 64 << 10
+
+// positionSize is how many bytes of a state are its position; not every hash
+// knows its own.
+const positionSize = 8
 
 var zeros [chunk]byte
 
@@ -58,7 +64,10 @@ func Resume(algorithm string, state []byte, position int64) (*Hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.running.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
+	if len(state) < positionSize || binary.BigEndian.Uint64(state) != uint64(position) {
+		return nil, errors.New("this is no state of " + algorithm + " at byte " + strconv.FormatInt(position, 10))
+	}
+	if err := h.running.(encoding.BinaryUnmarshaler).UnmarshalBinary(state[positionSize:]); err != nil {
 		return nil, errors.New("this is no state of " + algorithm + ": " + err.Error())
 	}
 	h.position = position
@@ -68,7 +77,8 @@ func Resume(algorithm string, state []byte, position int64) (*Hash, error) {
 // State is all that Resume needs, about a hundred bytes. Another version of Go
 // may refuse it.
 func (h *Hash) State() ([]byte, error) {
-	return h.running.(encoding.BinaryMarshaler).MarshalBinary()
+	running, err := h.running.(encoding.BinaryMarshaler).MarshalBinary()
+	return append(binary.BigEndian.AppendUint64(nil, uint64(h.position)), running...), err
 }
 
 // Position is how many bytes have been hashed.

@@ -106,6 +106,15 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("a state that is %s was taken", name)
 		}
 	}
+	for _, algorithm := range algorithms {
+		state, err := begin(t, algorithm).State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Resume(algorithm, state, 1); err == nil {
+			t.Errorf("%s took a state of position 0 for one of position 1", algorithm)
+		}
+	}
 	for _, other := range []string{"md5", "sha1", "sha512", "crc32", "md4"} {
 		if _, err := Resume(other, state, 0); err == nil {
 			t.Errorf("%s took a state of sha256", other)

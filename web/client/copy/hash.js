@@ -10,7 +10,7 @@ import { isHex } from "./hex.js";
 /** What hash can compute. */
 export const algorithms = Object.freeze(/** @type {const} */ (["md5", "sha1", "sha256", "sha512", "crc32"]));
 
-/** Digits of a hash's state at most; that of SHA-512 has 408. */
+/** Digits of a hash's state at most; that of SHA-512 has 424. */
 const longestState = 1024;
 
 /** @typedef {typeof algorithms[number]} HashName */
