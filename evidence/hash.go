@@ -57,8 +57,9 @@ func newRunning(algorithm string) hash.Hash {
 }
 
 // Resume goes on with a hash of the algorithm where State was called, position
-// bytes from the beginning of the disk. A state that is damaged, or of another
-// algorithm, is an error where that shows.
+// bytes from the beginning of the disk. A state of another position is an
+// error, and so is one that is damaged or of another algorithm, where that
+// shows.
 func Resume(algorithm string, state []byte, position int64) (*Hash, error) {
 	h, err := New(algorithm)
 	if err != nil {
