@@ -1,3 +1,4 @@
+import { exactly } from "../checks.js";
 import { invalid } from "../errors.js";
 import { failureOf, shortened } from "./failure.js";
 import { dataLength, done, ended, failed, over, partsOf, pieceSize, putText, state, waiting } from "./memory.js";
@@ -9,7 +10,7 @@ import { dataLength, done, ended, failed, over, partsOf, pieceSize, putText, sta
 const methods = {
   async read(device, { header, data }, [offset, length], options) {
     if (length > pieceSize) throw invalid(`At most ${pieceSize} bytes are read at once.`);
-    data.set(await device.read(offset, length, options));
+    data.set(exactly(await device.read(offset, length, options), length));
     header[dataLength] = length;
   },
   async write(device, { data }, [offset, length], options) {

@@ -65,7 +65,7 @@ function reading(FS, sync) {
   return {
     open(/** @type {{flags: number, fd: number}} */ { flags, fd }) {
       if (!sync.readOnly || (flags & accessMode) === openForReading) return;
-      FS.closeStream(fd); // FS.open leaves it to us, and there are 4096 of them
+      FS.closeStream?.(fd); // FS.open leaves it to us, and there are 4096 of them
       throw errno(FS, "EROFS");
     },
     read: (/** @type {Stream} */ _, /** @type {Uint8Array} */ memory, /** @type {number} */ start, /** @type {number} */ length, /** @type {number} */ position) =>

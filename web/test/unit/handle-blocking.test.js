@@ -62,6 +62,13 @@ test("the end is told to a call that waits, and to no other; it is whole before 
   }
 });
 
+test("a short read is not filled up with what was read before", async () => {
+  const { parts, blocking } = shared();
+  const short = { size: 10, read: async () => new Uint8Array(3) };
+  await assert.rejects(blocking.answer(/** @type {any} */ (short), "read", [0, 5], new AbortController().signal), { code: "INTERNAL" });
+  assert.equal(Atomics.load(parts.header, state), waiting);
+});
+
 test("a failure that can't be cloned comes through a handle", async (t) => {
   const disk = new MemoryDisk(10);
   disk.gate = async () => { throw new NbdError("EIO", "bad", { why: () => {} }); };
