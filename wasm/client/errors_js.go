@@ -103,7 +103,7 @@ func describe(err error) failure {
 	code := codeOf(err)
 	message := err.Error()
 	if next := advice[code]; next != "" {
-		message += ". " + next
+		message = strings.TrimSuffix(message, ".") + ". " + next
 	}
 	f := failure{code: code, message: message, stage: stageOf(err, code), details: detailsOf(err)}
 	if call := (*callError)(nil); errors.As(err, &call) {

@@ -94,6 +94,7 @@ func TestFailureValue(t *testing.T) {
 	} {
 		wantText(t, describe(fmt.Errorf("reading: %w", &CloseError{Code: code})).message, remedy)
 	}
+	wantText(t, describe(&TicketError{Detail: "failed: no network."}).message, "no network. Get a fresh")
 	op := describe(&nbd.OpError{Op: "read", Offset: 1 << 40, Length: 512, Errno: nbd.EIO}).value().Get("details")
 	if op.Get("offset").Float() != 1<<40 || op.Get("length").Int() != 512 {
 		t.Errorf("details of a request: %v, %v", op.Get("offset"), op.Get("length"))

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"slices"
+	"strings"
 	"syscall/js"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 // maxMilliseconds is the longest time that can be asked for, 24 days: what the
 // timers of JavaScript can wait.
 const maxMilliseconds = 1<<31 - 1
+
+// maxExportName is what NBD allows for any string, in bytes.
+const maxExportName = 4096
 
 // options are what open and list are asked for.
 type options struct {
@@ -31,6 +35,9 @@ func parseOptions(v js.Value) (*options, error) {
 	security, reconnect := f.object("tls"), f.object("reconnect")
 	if err := f.done(); err != nil {
 		return nil, err
+	}
+	if len(o.export) > maxExportName || strings.ContainsRune(o.export, 0) {
+		return nil, argumentErrorf("option export can't be the name of an export: want at most %d bytes of UTF-8, without NUL", maxExportName)
 	}
 	if err := readReconnect(reconnect, o); err != nil {
 		return nil, err

@@ -67,6 +67,8 @@ func TestParseOptionsRefuses(t *testing.T) {
 		`{readOnly: "no"}`:                       "readOnly",
 		`{url: 7}`:                               "url",
 		`{export: {}}`:                           "export",
+		`{export: "a\0b"}`:                       "without NUL",
+		`{export: "\u00e9".repeat(2049)}`:        "4096 bytes",
 		`{token: null}`:                          "token",
 		`{tls: "off"}`:                           "tls",
 		`{tls: {mode: "maybe"}}`:                 "tls.mode",

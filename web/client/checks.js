@@ -55,8 +55,12 @@ export function checkDevice(device) {
  * @returns {Uint8Array}
  */
 export function viewOf(bytes) {
-  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  try {
+    if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  } catch (error) {
+    throw invalid(`The bytes to write are gone (${error}): a buffer that was transferred can't be used again.`);
+  }
   throw invalid("write takes a Uint8Array, another view or an ArrayBuffer.");
 }
 

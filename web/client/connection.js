@@ -19,6 +19,7 @@ export class Connection {
   /** Changes that fulfilled and were not durable then. */ #changes = 0;
   /** Those of them that a flush has made durable. */ #flushed = 0;
   /** Called when atRisk may have changed. */ onRisk = () => {};
+  /** @type {Promise<NbdError | undefined> | undefined} */ #parting;
 
   /**
    * Starts a Worker and has it open the export.
@@ -129,10 +130,18 @@ export class Connection {
   /**
    * Asks the worker to end it in order, and ends the worker.
    * @param {NbdError} error what other calls reject with
+   * @returns {Promise<NbdError | undefined>} UNFLUSHED if acknowledged writes are lost with it
    */
-  async close(error) {
-    this.#rpc.call("close").catch(() => {}); // pending until the worker is done
+  close(error) {
+    this.#parting ??= this.#part(error);
+    return this.#parting;
+  }
+
+  /** @param {NbdError} error */
+  async #part(error) {
+    const lost = this.#rpc.call("close").then(() => undefined, lossOf); // pending until the worker is done
     await this.#rpc.shutDown(error, partingLimit);
+    return lost;
   }
 
   /**
@@ -172,6 +181,11 @@ function sameAs(first, other) {
   if (a === b) return other;
   other.terminate(abandoned());
   throw new NbdError("IDENTITY", `Two connections to export "${first.facts.exportName}" found different disks or servers. See that the bridge's target leads to one server, or open it with connections: 1.`, { export: first.facts.exportName }, { stage: "negotiation" });
+}
+
+/** @param {any} error @returns {NbdError | undefined} it, if it tells that acknowledged writes were lost */
+export function lossOf(error) {
+  return error?.code === "UNFLUSHED" ? error : undefined;
 }
 
 /** What a call that nobody waits for any more ends with. */

@@ -89,7 +89,8 @@ const untitled = "device";
  *   like ArrayBuffer.prototype.slice: negative indexes count from the end, and both are clamped
  * @property {() => Promise<void>} close lets operations under way end; may be called again, never rejects
  * @property {Promise<NbdError | undefined>} closed fulfils when the device has
- *   ended: with undefined after close(), otherwise with why. It never rejects
+ *   ended: with undefined after close(), otherwise with why. UNFLUSHED after
+ *   close() tells that acknowledged writes were lost. It never rejects
  */
 
 /**
@@ -113,7 +114,8 @@ const untitled = "device";
  * @property {(offset: number, length: number, options: CallOptions) => Promise<Iterable<Extent>>} [blockStatus]
  *   default: all is data
  * @property {() => void} [closing] called once, when close() is: what waits in vain should end
- * @property {() => Promise<unknown>} [close] called once, when no operation is under way or they took too long
+ * @property {() => Promise<unknown>} [close] called once, when no operation is under way or they took too long;
+ *   an NbdError that it fulfils with tells what was lost, and closed tells it on
  * @property {Promise<NbdError | undefined>} [closed] of the device beneath
  */
 
@@ -299,8 +301,8 @@ export class Device {
     this.#refusal ??= closedError(this.#driver.title);
     this.#driver.closing?.();
     await this.#idle();
-    await this.#driver.close?.().catch(() => {}); // closed tells what went wrong
-    this.#end();
+    const lost = await this.#driver.close?.().catch(() => {}); // nobody could act on it
+    this.#end(lost instanceof NbdError ? lost : undefined);
   }
 
   /** Waits until no operation is under way, or closeLimit has passed. */

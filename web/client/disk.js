@@ -34,7 +34,7 @@ export class Disk extends Device {
    */
   constructor(connections, url, pulse, events) {
     const stripes = new Stripes(connections);
-    super({ ...driverOf(connections, identityOf(connections[0].facts, url)), ...stripes.driver() });
+    super({ ...driverOf(connections, stripes, identityOf(connections[0].facts, url)), ...stripes.driver() });
     this.#connections = connections;
     this.#stripes = stripes;
     this.#pulse = pulse;
@@ -122,20 +122,27 @@ function identityOf({ exportName, size, tls }, url) {
 }
 
 /**
- * The life of the connections: they end together, with the first cause.
+ * The life of the connections: they end together, with the first cause. After
+ * close() that is what acknowledged writes were lost by, if they were.
  * @param {import("./connection.js").Connection[]} connections
+ * @param {Stripes} stripes
  * @param {string} identity
  */
-function driverOf(connections, identity) {
+function driverOf(connections, stripes, identity) {
   const { facts } = connections[0];
   const title = titleOf(facts);
   const closing = new NbdError("CLOSED", `The ${title} was closed. Open it again to go on.`);
   let ending = false;
+  const part = async () => {
+    const losses = await Promise.all(connections.map((c) => c.close(closing)));
+    return stripes.loss ?? losses.find(Boolean);
+  };
   const ended = Promise.race(connections.map((c) => c.closed.then((error) => ({ c, error }))));
   return {
     size: facts.size, blockSize: facts.blockSize, identity, title,
     closed: ended.then(({ c, error }) => {
-      if (ending || !error) return undefined;
+      if (ending) return Promise.all(connections.map((c) => c.closed)).then(part);
+      if (!error) return undefined;
       c.close(error); // its worker answers what is pending before it goes
       for (const other of connections) if (other !== c) other.terminate(error);
       return error;
@@ -144,6 +151,6 @@ function driverOf(connections, identity) {
       ending = true;
       for (const c of connections) if (c.isDown) c.close(closing);
     },
-    close: () => Promise.all(connections.map((c) => c.close(closing))),
+    close: part,
   };
 }

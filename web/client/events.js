@@ -11,7 +11,8 @@ import { invalid } from "./errors.js";
  * @property {{attempt: number, delay: number, cause: import("./errors.js").NbdError}} reconnecting
  *   the connection was lost, and the next attempt comes after the delay
  * @property {{after: number}} reconnected everything is as before the outage
- * @property {{error: import("./errors.js").NbdError | undefined}} closed once, at the end; with why, unless it was close()
+ * @property {{error: import("./errors.js").NbdError | undefined}} closed once, at the end; with why, unless it was
+ *   close(): then with UNFLUSHED if acknowledged writes were lost, or nothing
  * @property {import("./stats.js").Stats} stats at most once a second, while something changes
  */
 

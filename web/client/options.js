@@ -1,4 +1,5 @@
 import { NbdError, invalid } from "./errors.js";
+import { unlessAborted } from "./signals.js";
 
 /**
  * Whom to trust, end to end: the bridge has no part in it. One of ca, pins and
@@ -63,6 +64,9 @@ import { NbdError, invalid } from "./errors.js";
 
 /** For how long a connection is made again by default, in milliseconds. */
 const giveUpAfter = 120_000;
+
+/** How long a ticket is waited for, in milliseconds: as long as for a bridge. */
+const ticketLimit = 20_000;
 
 /** @typedef {Record<string, (value: any) => boolean>} Rules */
 
@@ -234,7 +238,7 @@ async function ticketFrom(token) {
     new NbdError("UNAUTHORISED", `The option token, a function, ${how}. It must give a ticket: letters, digits and . _ -.`, {}, { stage: "connect", cause });
   let ticket;
   try {
-    ticket = await token();
+    ticket = await unlessAborted((async () => token())(), AbortSignal.timeout(ticketLimit));
   } catch (error) {
     throw failed(`failed (${error})`, error);
   }

@@ -43,12 +43,13 @@ export class Pulse {
     if (this.#waiting++ === 0) this.#heard = Date.now();
     this.#counter.add({ inFlight: 1 });
     this.#watch();
+    /** @type {unknown} */ let answer;
     try {
-      return await request;
+      return answer = await request;
     } finally {
       this.#waiting--;
       this.#counter.add({ inFlight: -1 });
-      if (!signal?.aborted) this.#answered(performance.now() - begun);
+      if (answer !== false && !signal?.aborted) this.#answered(performance.now() - begun); // a check that none came to is false
       this.#calm();
     }
   }

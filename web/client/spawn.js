@@ -34,11 +34,16 @@ function spawnAt(url) {
   return new Worker(url, { type: "module" });
 }
 
+/** What the functions of options gave: each has its connection. @type {WeakSet<object>} */
+const given = new WeakSet();
+
 /** @param {any} worker what the option's function gave */
 function checked(worker) {
-  if (isThread(worker)) return asWorker(worker);
-  if (typeof worker?.postMessage === "function" && typeof worker.terminate === "function") return worker;
-  throw invalid("The function of the option worker must return a Worker that runs the client's worker.js as a module.");
+  if (typeof worker?.postMessage !== "function" || typeof worker.terminate !== "function" || given.has(worker)) {
+    throw invalid("The function of the option worker must return a Worker that runs the client's worker.js as a module, a new one each time.");
+  }
+  given.add(worker);
+  return isThread(worker) ? asWorker(worker) : worker;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { lossOf } from "./connection.js";
 import { NbdError } from "./errors.js";
 import { extentsOf } from "./extents.js";
 import { Gate } from "./gate.js";
@@ -67,6 +68,9 @@ export class Stripes {
       }),
     };
   }
+
+  /** What flushes of ours found to be lost, and no flush of the caller's has told. */
+  get loss() { return lossOf(this.#owed); }
 
   /** Whether changes are under way or not flushed. */
   get atRisk() { return this.#all.some((c) => c.atRisk); }

@@ -93,6 +93,22 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
     await disk.close();
   });
 
+  test("tells after close() in an outage what was not flushed", async () => {
+    const own = await lab.bridge({ lab: (await lab.nbdkit(await lab.disk("unflushed.img"))).target });
+    for (const flushed of [true, false]) {
+      const disk = await open(own.url("lab"), { tls: { mode: "off" }, readOnly: false });
+      await disk.write(4096, new Uint8Array(512));
+      if (flushed) await disk.flush();
+      const lost = new Promise((resolve) => disk.on("reconnecting", resolve));
+      await own.kill();
+      await lost;
+      await disk.close();
+      const why = await disk.closed;
+      assert.deepEqual([why?.code, why?.details.offset, why?.details.length], flushed ? [undefined, undefined, undefined] : ["UNFLUSHED", 4096, 512]);
+      if (flushed) Object.assign(own, await own.again());
+    }
+  });
+
   test("needs its own files", async () => {
     /** @type {[import("nbdbridge").OpenOptions, string, RegExp][]} */
     const table = [

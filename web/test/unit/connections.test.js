@@ -127,6 +127,36 @@ test("what a flush of ours could not promise, the next one of the caller's tells
   await disk.flush();
 });
 
+test("what no flush has told is told by closed", async () => {
+  FakeWorker.answers.open = () => ({ ...facts, size: 100 * MiB });
+  const disk = await open(url, { ...options, connections: 2 });
+  let flushes = 0;
+  const lost = { code: "UNFLUSHED", message: "writes were lost" };
+  for (const w of FakeWorker.made) w.answers = { zero: () => undefined, flush: () => ++flushes === 2 ? Promise.reject(lost) : undefined, close: () => w.reply(w.last("wait").id, undefined) };
+  await assert.rejects(disk.zero(0, 100 * MiB), { code: "UNFLUSHED" });
+  await disk.close();
+  assert.equal((await disk.closed)?.code, "UNFLUSHED");
+});
+
+test("a disk of which one connection is down is not closed before the others are", async () => {
+  FakeWorker.answers.open = () => facts;
+  const disk = await open(url, { ...options, connections: 2 });
+  const [first, second] = FakeWorker.made;
+  for (const w of [first, second]) w.answers = { close: () => w.reply(w.last("wait").id, undefined) };
+  const reading = disk.read(0, 1);
+  second.say({ event: "lost", detail: { cause: { code: "IDLE", message: "idle" } } });
+  let over = false;
+  disk.closed.then(() => { over = true; });
+  const closing = disk.close();
+  await settled();
+  await settled();
+  assert.ok(second.terminated && !over);
+  first.reply(first.last("read").id, Uint8Array.of(7));
+  assert.deepEqual(await reading, Uint8Array.of(7));
+  await closing;
+  assert.equal(await disk.closed, undefined);
+});
+
 test("a wide change goes over the first connection, between flushes of all", async () => {
   const { server, disk } = await served(2);
   await disk.zero(0, 64 * MiB);

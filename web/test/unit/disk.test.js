@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Disk, NbdError, list, open } from "../../client/index.js";
+import { readOnlyView } from "../../client/layers/readonly.js";
+import { region } from "../../client/layers/region.js";
 import { FakeWorker, bytes, facts, install, pooled, settled } from "./fake-worker.js";
 
 /** @type {() => FakeWorker} */
@@ -205,6 +207,57 @@ test("close lets what is under way end, and is idempotent", async () => {
   assert.equal(await disk.closed, undefined);
   assert.equal(worker().terminated, 1);
   await disk.close();
+});
+
+/** What the worker rejects close() with where acknowledged writes are lost. */
+const lost = { code: "UNFLUSHED", message: "acknowledged writes were lost", stage: "transmission", details: { offset: 5, length: 3 } };
+
+/** Opens a disk whose close() tells of a loss. */
+async function losing() {
+  const disk = await opened();
+  worker().answers.close = () => {
+    worker().reply(worker().last("wait").id, undefined);
+    return Promise.reject(lost);
+  };
+  return disk;
+}
+
+test("closed tells what close() found to be lost, through layers too", async () => {
+  const disk = await losing();
+  const view = readOnlyView(region(disk, { offset: 0, length: 10 }));
+  /** @type {unknown[]} */ const told = [];
+  disk.on("closed", ({ error }) => told.push(error));
+  await view.close();
+  for (const device of [disk, view]) {
+    const why = await device.closed;
+    assert.ok(why instanceof NbdError);
+    assert.deepEqual([why.code, why.details], ["UNFLUSHED", { offset: 5, length: 3 }]);
+  }
+  assert.deepEqual(told, [await disk.closed]);
+  await assert.rejects(disk.flush(), { code: "CLOSED" });
+});
+
+test("a close() during an outage tells what is lost by it", async () => {
+  const disk = await losing();
+  worker().say({ event: "lost", detail: { cause: lost } });
+  await disk.close();
+  assert.equal((await disk.closed)?.code, "UNFLUSHED");
+});
+
+test("a buffer that was transferred before is refused", async () => {
+  const disk = await opened();
+  const view = bytes(1, 2);
+  await disk.write(0, view, { transfer: true });
+  for (const gone of [view, view.buffer]) await assert.rejects(disk.write(0, gone), { code: "INVALID_ARGUMENT", message: /transferred/ });
+  await disk.write(0, new Uint8Array(0));
+});
+
+test("one Worker is not for two connections", async () => {
+  const own = new FakeWorker();
+  const disk = await open(url, { ...options, worker: () => /** @type {any} */ (own) });
+  await assert.rejects(open(url, { ...options, worker: () => /** @type {any} */ (own) }), { code: "INVALID_ARGUMENT", message: /a new one each time/ });
+  assert.equal(own.terminated, 0);
+  assert.deepEqual(await disk.read(3, 1), bytes(3));
 });
 
 test("a connection that ends tells why, to everybody", async () => {

@@ -108,6 +108,19 @@ test("answers keep a stall away, and aborts end one", () => timed(async (pass) =
   assert.deepEqual(only(told, "resumed"), [["resumed", { after: 5000 }]]);
 }));
 
+test("a check without an answer is no sign of life", () => timed(async (pass) => {
+  const { disk, told } = await heard();
+  const reading = disk.read(0, 1);
+  const checking = disk.check({ timeout: 6000 });
+  await pass(6000);
+  worker().reply(worker().last("check").id, false);
+  assert.equal(await checking, false);
+  assert.deepEqual([only(told, "stalled", "resumed").length, disk.stats().requests], [1, 0]);
+  worker().reply(worker().last("read").id, bytes(1));
+  await reading;
+  assert.deepEqual(only(told, "resumed"), [["resumed", { after: 6000 }]]);
+}));
+
 test("an outage is a stall too, until it is over", () => timed(async (pass) => {
   const { disk, told, tell } = await heard(2);
   tell(1, "lost", { cause });

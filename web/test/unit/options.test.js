@@ -135,3 +135,12 @@ test("a function gives a ticket, or tells why it does not", async () => {
     await assert.rejects(async () => from(bad).token?.(), { code: "UNAUTHORISED", message: /gave none/ });
   }
 });
+
+test("a ticket that never comes is not waited for", async (t) => {
+  const limit = new AbortController();
+  const { mock } = t.mock.method(AbortSignal, "timeout", () => limit.signal);
+  const asking = openRequest(url, { tls, token: () => new Promise(() => {}) }).token?.();
+  limit.abort(new DOMException("too late", "TimeoutError"));
+  await assert.rejects(async () => asking, { code: "UNAUTHORISED", stage: "connect", message: /TimeoutError: too late/ });
+  assert.deepEqual(mock.calls.map((call) => call.arguments), [[20_000]]);
+});
