@@ -270,3 +270,23 @@ test("what can't be meant, or can't be, is refused", async () => {
     await assert.rejects(serveViaServiceWorker(what, options), (/** @type {any} */ error) => error.code === code && message.test(error.message), JSON.stringify(options));
   }
 });
+
+test("a Service Worker that is another one is told apart", async (t) => {
+  const other = new FakeSite("/app/");
+  t.after(() => other.remove());
+  const { device } = new MemoryDisk(10);
+  const serving = () => serveViaServiceWorker(device, { script: "/sw.js", scope: "/app/" });
+  other.best = { scope: "https://site.example/app/deep/", active: { scriptURL: "https://site.example/own.js" } };
+  await assert.rejects(serving(), { code: "INVALID_ARGUMENT", message: /another Service Worker, https:\/\/site\.example\/own\.js.*importScripts/ });
+  other.remove();
+  const strange = new FakeSite("/app/deep/", "/app/deep/");
+  t.after(() => strange.remove());
+  strange.ours = false;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const refused = assert.rejects(serveViaServiceWorker(device, { script: "/sw.js", scope: "/app/deep/" }), { code: "WASM_LOAD", message: /does not answer.*importScripts/ });
+  for (let i = 0; i < 50; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    t.mock.timers.tick(1000);
+  }
+  await refused;
+});
