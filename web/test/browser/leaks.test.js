@@ -20,7 +20,7 @@ const countingWorker = `
   new BroadcastChannel("count").onmessage = ({ data, target }) => {
     if (data === "ask" && go?.mem) target.postMessage({ held: go._values.length - go._idPool.length, memory: go.mem.buffer.byteLength });
   };
-  await import("/client/worker.js");
+  import "/client/worker.js"; // not awaited: what the page sends meanwhile would be lost
 `;
 
 /** Runs in the page: watches what the page takes and gives back. */
