@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"nbdbridge/bridge"
@@ -28,7 +29,7 @@ func main() {
 	program := flag.String("bridge", "bin/bridge", "the bridge that serves the client's files")
 	limit := flag.Duration("limit", 5*time.Minute, "give up after this long")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
@@ -57,10 +58,11 @@ func run(ctx context.Context, browser, program string) error {
 		return err
 	}
 	base := "http://" + l.Addr().String()
-	files, err := startFileServer(ctx, program, base, disk.addr)
+	files, err := startFileServer(program, base, disk.addr)
 	if err != nil {
 		return err
 	}
+	defer files.stop()
 	results, starts, fair := make(chan report, 1), make(chan start, 1), newFairness(tcpTarget(raw))
 	tunnel := &bridge.Handler{
 		Targets:   bridge.Targets{"disk": tcpTarget(disk.addr), "raw": fair.raw},

@@ -49,29 +49,34 @@ type start struct {
 // their caching and compression, and the disk.
 type fileServer struct {
 	addr  string
+	stop  func()
 	proxy *httputil.ReverseProxy // for pages of ours, which its files must share an origin with
 }
 
-func startFileServer(ctx context.Context, program, origin, disk string) (*fileServer, error) {
+func startFileServer(program, origin, disk string) (*fileServer, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	addr := l.Addr().String()
 	l.Close()
-	cmd := exec.CommandContext(ctx, program, "serve", "--ui", "--listen", addr, "--target", "disk=tcp://"+disk, "--origin", origin)
+	cmd := exec.Command(program, "serve", "--ui", "--listen", addr, "--target", "disk=tcp://"+disk, "--origin", origin)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the bridge: %w (run `make build`)", err)
 	}
-	go func() { _ = cmd.Wait() }()
+	stop := func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 	for range 200 {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			bridge := &url.URL{Scheme: "http", Host: addr}
-			return &fileServer{addr, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(bridge) }}}, nil
+			return &fileServer{addr, stop, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(bridge) }}}, nil
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
+	stop()
 	return nil, errors.New("the bridge does not answer")
 }
 

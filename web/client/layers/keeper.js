@@ -18,6 +18,7 @@ const partsAtOnce = 8;
  * can't be changed any more, that what it holds is of no use.
  * @typedef {object} Store
  * @property {FileLines} [lines] none: somebody else owns it, or there is none
+ * @property {import("./unsettled.js").Unsettled} [unsettled] of the lines
  * @property {() => Promise<void>} spoil durably, or it rejects
  * @property {() => Promise<void>} close
  */
@@ -102,7 +103,8 @@ export class Keeper {
 
   /** @param {Part} part @param {AbortSignal} signal */
   async #fromDevice({ from, to }, signal) {
-    const reading = { from, to, doubtful: [...this.#changes].some((change) => overlap(change, from, to)) };
+    const doubtful = this.#store.unsettled?.check() || [...this.#changes].some((change) => overlap(change, from, to));
+    const reading = { from, to, doubtful };
     this.#readings.add(reading);
     /** @type {Promise<void>[]} */ let puts = [];
     try {
@@ -157,13 +159,16 @@ export class Keeper {
    */
   async change(from, to, apply) {
     const change = { from, to };
+    let done = false;
     this.#changes.add(change);
     for (const reading of this.#readings) if (overlap(reading, from, to)) reading.doubtful = true;
     try {
       await this.#forget(from, to);
       await apply();
+      done = true;
     } finally {
       this.#changes.delete(change);
+      this.#store.unsettled?.end(done);
       // Another page may have read the old content since, and own the store.
       if (!this.#lines) await this.#store.spoil();
     }
@@ -171,7 +176,7 @@ export class Keeper {
 
   /** @param {number} from @param {number} to */
   async #forget(from, to) {
-    await this.#lines?.forget(from, to).catch((error) => this.#fail(error));
+    await Promise.all([this.#store.unsettled?.begin(), this.#lines?.forget(from, to)]).catch((error) => this.#fail(error));
     if (!this.#lines) await this.#store.spoil();
   }
 
@@ -193,6 +198,7 @@ export class Keeper {
     await Promise.all(this.#puts);
     const lines = this.#lines;
     this.#lines = undefined;
+    await this.#store.unsettled?.close();
     await lines?.flush().catch(() => {}); // lines are checked when they are read
     await this.#store.close();
   }

@@ -56,7 +56,7 @@ export class LogStore {
   /** A flush that has not begun. @type {Promise<void> | undefined} */ #flushing;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #closed = false;
-  #guard = guard({ flush: () => this.flush() });
+  /** Of a store that is loaded. @type {import("../lifecycle.js").Guard | undefined} */ #guard;
 
   /**
    * For openLogStore, which fills it.
@@ -90,6 +90,7 @@ export class LogStore {
     for (const { first, end } of this.#held) used.set(first, end, nowhere);
     this.#slots = Slots.around(used);
     this.#dataEnd = await this.#data.size();
+    this.#guard = guard({ flush: () => this.flush() });
   }
 
   /**
@@ -112,7 +113,7 @@ export class LogStore {
     const parts = this.#map.within(...this.#range(offset, length)).map(({ first, end, slot }) => {
       const from = Math.max(first * blockSize, offset);
       const to = Math.min(end * blockSize, offset + length);
-      return { at: from - offset, read: this.#data.read(slot * blockSize + from - first * blockSize, to - from) };
+      return { at: from - offset, read: this.#data.read(slot * blockSize + (from - first * blockSize), to - from) };
     });
     const read = await Promise.all(parts.map((part) => part.read));
     if (read.length === 1) return read[0];
@@ -194,9 +195,14 @@ export class LogStore {
   /** Guests that never flush lose little. */
   #changed() {
     if (this.#closed) return;
-    this.#guard.risk(true);
+    this.#guard?.risk(true);
     if (this.#flushAfter === Infinity) return;
-    this.#timer ??= setTimeout(() => this.flush().catch(() => {}), this.#flushAfter); // the next flush tells
+    this.#timer ??= setTimeout(() => this.#flushAlone(), this.#flushAfter);
+  }
+
+  /** Nobody is told of a failure: the next flush does. Room may be made without one. */
+  async #flushAlone() {
+    await this.flush().catch((error) => { if (error?.code === "ENOSPC") this.#changed(); });
   }
 
   /** @returns {Promise<void>} */
@@ -212,7 +218,7 @@ export class LogStore {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#log.check();
-    if (this.#pending.count === 0) return;
+    if (this.#pending.count === 0) return this.#guard?.risk(false);
     const taken = { pending: this.#pending, retired: this.#retired };
     const runs = taken.pending.within();
     const snapshot = this.#isLong(runs.length) ? this.#map.within() : undefined;
@@ -227,7 +233,7 @@ export class LogStore {
     this.#free(this.#held);
     this.#held = taken.retired;
     if (snapshot) await this.#shrink();
-    this.#guard.risk(this.#pending.count > 0);
+    this.#guard?.risk(this.#pending.count > 0);
   }
 
   /** @param {number} count of runs to record */
@@ -295,7 +301,7 @@ export class LogStore {
     this.#free([...before.retired, ...this.#held]);
     this.#held = [];
     await this.#shrink();
-    this.#guard.risk(false);
+    this.#guard?.risk(false);
   }
 
   /** @param {RunMap} map */
@@ -310,7 +316,7 @@ export class LogStore {
       await this.flush();
     } finally {
       clearTimeout(this.#timer);
-      this.#guard.end();
+      this.#guard?.end();
       await this.#folder.close();
     }
   }

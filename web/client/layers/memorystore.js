@@ -10,7 +10,8 @@ const anything = () => true; // byteCount checks it
 /**
  * Holds what an overlay changes in memory. It is gone with the page.
  * @param {object} [options]
- * @param {Bytes} [options.blockSize] in bytes, a power of two from 512; default 4096
+ * @param {Bytes} [options.blockSize] in bytes, a power of two from
+ *   512 to 1 MiB; default 4096
  * @param {Bytes} [options.limit] bytes to hold; writes beyond it reject with
  *   ENOSPC. Default: no limit
  * @returns {OverlayStore}
@@ -20,10 +21,13 @@ export function memoryStore(options = {}) {
   return new MemoryStore(blockSizeOf(given.blockSize), byteCount("limit", given.limit ?? Number.MAX_SAFE_INTEGER));
 }
 
+/** A write of one byte makes a whole block. */
+const largestBlock = 1 << 20;
+
 /** @param {Bytes} [given] */
 export function blockSizeOf(given = 4096) {
   const blockSize = byteCount("blockSize", given);
-  if (blockSize < 512 || !Number.isInteger(Math.log2(blockSize))) throw invalid(`Option blockSize is ${blockSize}: want a power of two from 512.`);
+  if (blockSize < 512 || blockSize > largestBlock || !Number.isInteger(Math.log2(blockSize))) throw invalid(`Option blockSize is ${blockSize}: want a power of two from 512 to ${largestBlock}.`);
   return blockSize;
 }
 
@@ -61,7 +65,7 @@ class MemoryStore {
     for (let i = first; i < end; i++) {
       const at = Math.max(offset, i * this.blockSize);
       const start = at - i * this.blockSize;
-      out.set(/** @type {Uint8Array} */ (this.#blocks.get(i)).subarray(start, start + offset + length - at), at - offset);
+      out.set(/** @type {Uint8Array} */ (this.#blocks.get(i)).subarray(start, start + (offset + length - at)), at - offset);
     }
     return out;
   }

@@ -21,7 +21,7 @@ const anything = () => true; // checked below
  * @param {Bytes} options.size of the device
  * @param {string} [options.identity] of the device, if it has one
  * @param {Bytes} [options.blockSize] of a new store, in bytes, a power of two
- *   from 512; default 4096
+ *   from 512 to 1 MiB; default 4096
  * @returns {Promise<OverlayStore>} rejects with IN_USE if it is open elsewhere,
  *   IDENTITY if it was made for another device, ENOTSUP where the browser can't,
  *   EIO if it is damaged

@@ -20,7 +20,7 @@ import { Blocks } from "./overlayblocks.js";
  * fulfilled before a flush is there after it.
  *
  * @typedef {object} OverlayStore
- * @property {number} blockSize in bytes, a power of two from 512
+ * @property {number} blockSize in bytes, a power of two from 512 to 1 MiB
  * @property {number} [size] of the device that it was made for, if it knows
  * @property {string} [identity] of that device, if it knows
  * @property {(offset: number, length: number) => Extent[]} extents
@@ -57,9 +57,19 @@ export function withOverlay(device, store) {
   return new Overlay(device, new Blocks(device, store));
 }
 
+/**
+ * For an adapter that has kept the changes in its own way.
+ * @type {(overlay: Overlay, changes: Iterable<import("./overlayfile.js").Change>) => Promise<void>}
+ */
+export let replaceChanges;
+
 /** What withOverlay gives: a device that can be written, and its changes. */
 export class Overlay extends Device {
   #blocks;
+
+  static {
+    replaceChanges = (overlay, changes) => overlay.run(undefined, () => overlay.#blocks.replace(changes));
+  }
 
   /**
    * For withOverlay, which is how to get one.

@@ -9,6 +9,7 @@ import { RangeLock } from "./rangelock.js";
 /** @typedef {import("../device.js").BlockDevice} BlockDevice */
 /** @typedef {import("../ranges.js").Extent} Extent */
 /** @typedef {import("./overlay.js").OverlayStore} OverlayStore */
+/** @typedef {import("./overlayfile.js").Change} Change */
 /** @typedef {{offset: number, length: number, type: "base" | "data" | "zero"}} Part */
 
 /** Bytes that commit reads from the store at once. */
@@ -157,7 +158,7 @@ export class Blocks {
         await this.#apply(chunk);
         onProgress?.({ done: done += chunk.length, total });
       });
-      await this.#device.flush({ signal });
+      await this.#flushDevice(signal);
       await this.#store.clear();
     });
   }
@@ -177,6 +178,15 @@ export class Blocks {
       for (let done = 0; done < length; done += commitChunk) {
         await this.#device.write(offset + done, new Uint8Array(Math.min(commitChunk, length - done)), { transfer: true });
       }
+    }
+  }
+
+  /** Where the device has no flush, nothing more can be done. @param {AbortSignal} [signal] */
+  async #flushDevice(signal) {
+    try {
+      await this.#device.flush({ signal });
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== "ENOTSUP") throw error;
     }
   }
 
@@ -207,8 +217,17 @@ export class Blocks {
   /** @param {Blob} file @param {AbortSignal} [signal] */
   async import(file, signal) {
     for await (const _ of decode(file, this.#origin)) signal?.throwIfAborted();
+    await this.replace(decode(file, this.#origin), signal);
+  }
+
+  /**
+   * Puts changes in the place of those that are here: all of them, or none.
+   * @param {AsyncIterable<Change> | Iterable<Change>} changes
+   * @param {AbortSignal} [signal]
+   */
+  async replace(changes, signal) {
     await this.#lock.with(0, this.#device.size, true, signal, () => this.#store.replace(async () => {
-      for await (const { offset, length, bytes } of decode(file, this.#origin)) {
+      for await (const { offset, length, bytes } of changes) {
         signal?.throwIfAborted();
         await (bytes ? this.#put(offset, bytes, signal) : this.#putZeros(offset, length, signal));
       }

@@ -117,7 +117,7 @@ export async function* decode(file, device) {
       sum = crc32(bytes ?? new Uint8Array(0), crc32(head.subarray(4), sum));
       if (sum !== view.getUint32(0, true)) refuse("a checksum is wrong");
       if (type === types.end) return void (offset === count && length === total && !await reader.take(1) || refuse("its end is wrong"));
-      if (!(offset >= at && length > 0 && offset + length <= device.size) || (type !== types.data && type !== types.zero)) refuse("a record can't be");
+      if (!(Number.isInteger(offset) && Number.isInteger(length) && offset >= at && length > 0 && offset + length <= device.size) || (type !== types.data && type !== types.zero)) refuse("a record can't be");
       at = offset + length;
       total += length;
       yield { offset, length, bytes };

@@ -9,6 +9,7 @@ import { FileLines, endsOf, lineCount } from "./filelines.js";
 import { Keeper } from "./keeper.js";
 import { through } from "./region.js";
 import { stillSo, takeSample } from "./sample.js";
+import { Unsettled } from "./unsettled.js";
 
 /** @typedef {import("../device.js").BlockDevice} BlockDevice */
 /** @typedef {import("../device.js").Bytes} Bytes */
@@ -106,11 +107,11 @@ export async function openPersistentCache(device, options, folders, inMemory) {
   const folder = await folders.open(id).catch(() => undefined); // it goes without
   const close = async () => { await folder?.close().catch(() => {}); };
   try {
-    const lines = folder && await openLines(device, plan, folder, folders, id);
-    if (!lines) await close();
-    const keeper = new Keeper(device, plan.lineSize, { lines, close, spoil: () => folders.spoil(id) });
+    const files = folder && await openLines(device, plan, folder, folders, id);
+    if (!files) await close();
+    const keeper = new Keeper(device, plan.lineSize, { ...files, close, spoil: () => folders.spoil(id) });
     const cache = new PersistentCache(device, keeper, { size: Math.max(inMemory, linesInMemory * plan.lineSize), lineSize: plan.lineSize });
-    if (lines && plan.revalidate) await keepEnds(cache, lines, plan);
+    if (files && plan.revalidate) await keepEnds(cache, files.lines, plan);
     return cache;
   } catch (error) {
     await close();
@@ -124,16 +125,17 @@ export async function openPersistentCache(device, options, folders, inMemory) {
  * @param {StoreFolder} folder
  * @param {CacheFolders} folders
  * @param {string} id
- * @returns {Promise<FileLines | undefined>} nothing if the storage fails. It
+ * @returns {Promise<Files | undefined>} nothing if the storage fails. It
  *   rejects if the device can't be read
  */
 async function openLines(device, plan, folder, folders, id) {
   try {
-    const lines = await openFiles(plan, folder, folders, id);
+    const files = await openFiles(plan, folder, folders, id);
+    const { lines } = files;
     const sample = plan.revalidate ? await takeSample(lines, endsOf(plan)) : [];
     const same = await stillSo(device, sample, plan.signal).catch((error) => { throw new DeviceFailed(error); });
     if (!same) await lines.forget(0, plan.size);
-    return lines;
+    return files;
   } catch (error) {
     if (error instanceof DeviceFailed) throw error.why;
     return undefined;
@@ -146,11 +148,14 @@ class DeviceFailed {
   constructor(why) { this.why = why; }
 }
 
+/** @typedef {{lines: FileLines, unsettled: Unsettled}} Files */
+
 /**
  * @param {Plan} plan
  * @param {StoreFolder} folder
  * @param {CacheFolders} folders
  * @param {string} id
+ * @returns {Promise<Files>}
  */
 async function openFiles({ name, size, lineSize, limit }, folder, folders, id) {
   const [aboutFile, file, records] = await Promise.all([aboutName, "lines", "index"].map((part) => folder.open(part)));
@@ -160,9 +165,12 @@ async function openFiles({ name, size, lineSize, limit }, folder, folders, id) {
   const share = (await file.size() + await folders.room()) / 2;
   const room = Math.min(Math.max(Math.floor(Math.min(limit, share) / lineSize), 1), lineCount({ size, lineSize }));
   const lines = await FileLines.open(file, records, { size, lineSize, room }, fresh);
-  await aboutFile.write(0, writeAbout({ version: 1, name, size, lineSize, used: Date.now() }));
+  const used = Date.now();
+  const note = (/** @type {boolean} */ unsettled) => aboutFile.write(0, writeAbout({ version: 1, name, size, lineSize, used, unsettled }));
+  const found = spoilt || before?.unsettled === true;
+  await note(found);
   if (spoilt) await folders.unspoil(id);
-  return lines;
+  return { lines, unsettled: new Unsettled(note, found) };
 }
 
 /**

@@ -53,10 +53,11 @@ export class RunMap {
   #replace(first, end, put) {
     const from = this.#leafBefore(first);
     const to = this.#leafAfter(end, from);
-    const old = this.#leaves.slice(from, to).flat();
+    const old = /** @type {Run[]} */ ([]).concat(...this.#leaves.slice(from, to));
     const { left, inside, right } = divide(old, first, end);
-    /** @type {Run[]} */ const list = [];
-    for (const run of put ? [...left, put, ...right] : [...left, ...right]) join(list, run);
+    const list = left;
+    if (put) join(list, put);
+    for (const [i, run] of right.entries()) i === 0 ? join(list, run) : list.push(run);
     this.#count += list.length - old.length;
     this.#leaves.splice(from, to - from, ...leavesOf(list));
     return inside;
@@ -69,7 +70,11 @@ export class RunMap {
    */
   within(first = 0, end = Infinity) {
     const from = this.#leafBefore(first);
-    return divide(this.#leaves.slice(from, this.#leafAfter(end, from)).flat(), first, end).inside;
+    /** @type {Run[]} */ const inside = [];
+    for (let i = from, to = this.#leafAfter(end, from); i < to; i++) {
+      for (const run of this.#leaves[i]) if (run.end > first && run.first < end) inside.push(cut(run, Math.max(run.first, first), Math.min(run.end, end)));
+    }
+    return inside;
   }
 
   /** The last leaf that begins before a block, for it may hold it. @param {number} block */
@@ -100,9 +105,13 @@ function divide(runs, first, end) {
   /** @type {Record<"left" | "inside" | "right", Run[]>} */
   const parts = { left: [], inside: [], right: [] };
   for (const run of runs) {
-    if (run.first < first) parts.left.push(cut(run, run.first, Math.min(run.end, first)));
-    if (run.first < end && run.end > first) parts.inside.push(cut(run, Math.max(run.first, first), Math.min(run.end, end)));
-    if (run.end > end) parts.right.push(cut(run, Math.max(run.first, end), run.end));
+    if (run.end <= first) parts.left.push(run);
+    else if (run.first >= end) parts.right.push(run);
+    else {
+      if (run.first < first) parts.left.push(cut(run, run.first, first));
+      parts.inside.push(cut(run, Math.max(run.first, first), Math.min(run.end, end)));
+      if (run.end > end) parts.right.push(cut(run, end, run.end));
+    }
   }
   return parts;
 }

@@ -10,6 +10,7 @@ export const aboutName = "about";
  * @property {number} size of the device, in bytes
  * @property {number} lineSize in bytes
  * @property {number} used when it was last opened, as Date.now() tells it
+ * @property {boolean} [unsettled] changes of the device may be under way
  */
 
 /** @param {About} about @returns {Uint8Array<ArrayBuffer>} */

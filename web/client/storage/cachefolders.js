@@ -6,10 +6,6 @@ const kind = "cache";
 /** Empty folders: each says that the cache of its name is of no use. */
 const spoiltKind = "spoilt-cache";
 
-/** How long the page that was here before may take to go, in milliseconds. */
-const goneLimit = 1000;
-const gonePause = 50;
-
 /**
  * Where caches are kept: in the browser, or in a test's memory.
  * @typedef {object} CacheFolders
@@ -23,7 +19,7 @@ const gonePause = 50;
 
 /** @type {CacheFolders} */
 export const browserFolders = {
-  open: openWhenGone,
+  open: (name) => opfsFolder(kind, name),
   spoil,
   isSpoilt: async (name) => (await listFolders(spoiltKind)).includes(name),
   unspoil: (name) => deleteFolder(spoiltKind, name),
@@ -32,22 +28,6 @@ export const browserFolders = {
     return Math.max((estimate?.quota ?? Infinity) - (estimate?.usage ?? 0), 0);
   },
 };
-
-/**
- * A page that is loaded again is there before its Workers of the last time
- * have ended.
- * @param {string} name
- */
-async function openWhenGone(name) {
-  for (const deadline = Date.now() + goneLimit; ;) {
-    try {
-      return await opfsFolder(kind, name);
-    } catch (/** @type {any} */ error) {
-      if (error?.code !== "IN_USE" || Date.now() > deadline) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, gonePause));
-  }
-}
 
 /** @param {string} name */
 async function spoil(name) {
@@ -112,7 +92,11 @@ async function factsOf(folder) {
 export async function deleteCaches(name) {
   const folders = await listFolders(kind);
   const wanted = name === undefined ? folders : await named(folders, name);
-  const results = await Promise.allSettled(wanted.map((folder) => deleteFolder(kind, folder).then(() => deleteFolder(spoiltKind, folder))));
+  const alone = name === undefined ? (await listFolders(spoiltKind)).filter((folder) => !folders.includes(folder)) : [];
+  const results = await Promise.allSettled([
+    ...wanted.map((folder) => deleteFolder(kind, folder).then(() => deleteFolder(spoiltKind, folder))),
+    ...alone.map((folder) => deleteFolder(spoiltKind, folder)),
+  ]);
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 

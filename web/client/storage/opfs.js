@@ -135,12 +135,13 @@ const title = (kind, name) => `The ${kind} "${name}"`;
 const lockOf = (kind, entry) => `${top}:${kind}/${entry}`;
 
 /**
- * The name as file systems take it, whatever is in it.
+ * The name as file systems take it, whatever is in it, also those that do not
+ * tell capital letters from small ones.
  * @param {string} name
  */
 function entryOf(name) {
   if (typeof name !== "string" || !/^(?=.)\P{Surrogate}*$/su.test(name)) throw invalid("A store needs a name: a string that is not empty.");
-  const entry = encodeURIComponent(name).replace(/[!'()*.~]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
-  if (entry.length > longestName) throw invalid(`The name of the store is too long: at most ${longestName} bytes, and three for each that is no letter or digit.`);
+  const entry = encodeURIComponent(name).replace(/%..|[A-Z!'()*.~]/g, (c) => c.length > 1 ? c : `%${c.charCodeAt(0).toString(16)}`);
+  if (entry.length > longestName) throw invalid(`The name of the store is too long: at most ${longestName} bytes, and three for each that is no small letter or digit.`);
   return entry;
 }

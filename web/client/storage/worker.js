@@ -78,15 +78,21 @@ const methods = {
 };
 
 /**
+ * How long the page that was here before may take to go, in milliseconds: one
+ * that is loaded again is there before its Workers of the last time have ended.
+ */
+const goneLimit = 1000;
+
+/**
  * Takes a Web Lock until end(), or the end of this Worker.
  * @param {string} name
  * @returns {Promise<boolean>} false if somebody else has it
  */
 function own(name) {
   return new Promise((resolve, reject) => {
-    navigator.locks.request(name, { ifAvailable: true }, (lock) => {
-      resolve(lock !== null);
-      return lock && /** @type {Promise<void>} */ (new Promise((free) => { giveBack = free; }));
-    }).catch(reject);
+    navigator.locks.request(name, { signal: AbortSignal.timeout(goneLimit) }, () => {
+      resolve(true);
+      return /** @type {Promise<void>} */ (new Promise((free) => { giveBack = free; }));
+    }).catch((error) => error?.name === "TimeoutError" ? resolve(false) : reject(error));
   });
 }

@@ -6,7 +6,7 @@ const firstDelay = 100, longestDelay = 2000;
  * a failure that passes.
  * @template T
  * @param {() => Promise<T>} operation
- * @param {() => boolean} inVain nobody waits any more, or it can't go well any more
+ * @param {() => boolean} inVain it can't go well any more
  * @returns {Promise<T>} rejects with the first error that does not pass
  */
 export async function attempts(operation, inVain) {

@@ -249,6 +249,7 @@ export class V86Disk {
   /** @param {NbdError | undefined} error */
   #end(error) {
     this.#ended = true;
+    if (error && this.#writes.owed) this.#fail(error);
     this.#writes.end();
     this.#events.emit("closed", { error });
     return error;
@@ -299,8 +300,7 @@ export class V86Disk {
     if (length === 0) return new Uint8Array(0);
     if (this.#restored) await this.#restored;
     const writes = this.#writes.pending.within(from, from + length);
-    const inVain = () => this.#ended || !!signal?.aborted;
-    const bytes = await attempts(() => this.#device.read(from, length, { signal }), inVain);
+    const bytes = await attempts(() => this.#device.read(from, length, { signal }), () => this.#ended);
     patch(bytes, from, writes);
     return bytes;
   }
@@ -336,8 +336,10 @@ export class V86Disk {
     const bytes = new Uint8Array(length);
     let at = 0;
     for (const e of data) {
-      bytes.set(await this.#device.read(e.offset, e.length, { signal }), at);
-      at += e.length;
+      for await (const part of this.#device.stream({ offset: e.offset, length: e.length, signal })) {
+        bytes.set(part, at);
+        at += part.byteLength;
+      }
     }
     return { identity: this.#identity, size: this.byteLength, extents, bytes };
   }
@@ -353,7 +355,8 @@ export class V86Disk {
   #restore(state) {
     const overlay = this.#overlay;
     if (!overlay) return;
-    const restored = Promise.all([this.#restored, this.#writes.abandon()]).then(() => putBack(overlay, state));
+    const before = this.#restored ?? Promise.resolve();
+    const restored = before.catch(() => {}).then(() => this.#writes.abandon()).then(() => putBack(overlay, state));
     this.#restored = restored;
     restored.catch((error) => {
       this.#refused = error;

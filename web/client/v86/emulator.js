@@ -1,4 +1,4 @@
-import { invalid } from "../errors.js";
+import { NbdError, invalid } from "../errors.js";
 import { check, isSignal } from "../options.js";
 import { unlessAborted } from "../signals.js";
 
@@ -12,6 +12,9 @@ import { unlessAborted } from "../signals.js";
 
 /** @typedef {Emulator & {save_state: () => Promise<ArrayBuffer>}} SavingEmulator */
 /** @typedef {Emulator & {eject_cdrom: () => void}} EmulatorWithCdrom */
+
+/** How long an emulator may take to stop, in milliseconds: it does between two ticks. */
+const stopLimit = 10_000;
 
 /**
  * How many want an emulator stopped, and whether it is they who stopped it.
@@ -32,13 +35,13 @@ export function hold(emulator) {
   holds.set(emulator, found);
   if (found.count++ === 0) {
     found.ours = emulator.is_running();
-    if (found.ours) found.stopped = stop(emulator);
+    found.stopped = found.ours ? stop(emulator) : Promise.resolve();
   }
   let held = true;
   const release = () => {
     if (!held) return;
     held = false;
-    if (--found.count === 0 && found.ours) emulator.run();
+    if (--found.count === 0 && found.ours) run(emulator);
   };
   return { stopped: found.stopped, release };
 }
@@ -51,6 +54,19 @@ export function halt(emulator) {
   const found = holds.get(emulator);
   if (found) found.ours = false;
   stop(emulator);
+}
+
+/** @param {Promise<void>} stopped @returns {Promise<void>} */
+function inTime(stopped) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new NbdError("TIMEOUT", "The emulator has not stopped, so that it could be saved. Let nobody run it meanwhile.", {}, { stage: "client" })), stopLimit);
+    stopped.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** @param {Emulator} emulator */
+function run(emulator) {
+  Promise.resolve(emulator.run()).catch(() => {}); // destroyed meanwhile
 }
 
 /**
@@ -92,7 +108,7 @@ export async function saveState(emulator, disks, options = {}) {
   const { signal } = check(options, { signal: isSignal });
   const { stopped, release } = hold(emulator);
   try {
-    await unlessAborted(stopped, signal);
+    await unlessAborted(inTime(stopped), signal);
     for (const disk of disks) await disk.quiesce({ signal });
     return await emulator.save_state();
   } finally {

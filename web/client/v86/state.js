@@ -1,4 +1,5 @@
 import { NbdError, invalid } from "../errors.js";
+import { replaceChanges } from "../layers/overlay.js";
 
 /**
  * The most bytes of an overlay that a saved state may hold: V86 puts a state
@@ -74,18 +75,24 @@ function damaged() {
 }
 
 /**
- * Makes an overlay what it was when its state was saved.
+ * Makes an overlay what it was when its state was saved; if it fails, it is as
+ * before.
  * @param {import("../layers/overlay.js").Overlay} overlay
  * @param {DiskState} state
  */
-export async function putBack(overlay, { extents, bytes }) {
-  await overlay.reset();
+export function putBack(overlay, state) {
+  return replaceChanges(overlay, changesOf(state));
+}
+
+/** @param {DiskState} state @returns {Generator<import("../layers/overlayfile.js").Change>} */
+function* changesOf({ extents, bytes }) {
   let at = 0;
   for (const { offset, length, type } of extents) {
-    if (type === "zero") await overlay.zero(offset, length);
-    for (let done = 0; type === "data" && done < length; done += chunk) {
-      const part = bytes.slice(at, at += Math.min(chunk, length - done));
-      await overlay.write(offset + done, part, { transfer: true });
+    const step = type === "zero" ? length : chunk;
+    for (let done = 0; done < length; done += step) {
+      const part = Math.min(step, length - done);
+      const own = type === "data" ? new Uint8Array(bytes.subarray(at, at += part)) : undefined;
+      yield { offset: offset + done, length: part, bytes: own };
     }
   }
 }

@@ -35,6 +35,7 @@ export class Writes {
   #lock = new RangeLock();
   #guard = guard({ flush: () => this.#flushAlone() });
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** The device may have to be flushed. */ #unflushed = false;
   /** Why the last write failed. @type {unknown} */ #failure;
   #fua;
 
@@ -62,7 +63,7 @@ export class Writes {
     if (this.#policy !== "back") await this.#apply(write);
     if (this.#policy === "through") return;
     this.#schedule();
-    if (this.pending.bytes > dirtyLimit) await this.flush();
+    if (this.pending.bytes > dirtyLimit || this.#around.inVain()) await this.flush();
   }
 
   /** Makes durable what was accepted, and tries again what has failed. */
@@ -70,18 +71,26 @@ export class Writes {
     this.#unschedule();
     await mapBounded(this.pending.all(), writesAtOnce, undefined, (write) => this.#apply(write));
     await this.#optional(() => this.#device.flush());
-    if (this.pending.bytes === 0 && !this.#timer) this.#guard.risk(false);
+    if (this.pending.bytes > 0 || this.#timer) return;
+    this.#unflushed = false;
+    this.#guard.risk(false);
   }
 
   /** Whether something would be lost now. */
   get atRisk() {
-    return this.pending.bytes > 0 || this.#timer !== undefined;
+    return this.pending.bytes > 0 || this.#unflushed;
+  }
+
+  /** Whether the guest was told that something is written which would be lost now. */
+  get owed() {
+    return this.#policy === "back" && this.atRisk;
   }
 
   /** Waits for what is under way, and forgets what failed. */
   async abandon() {
     await Promise.allSettled(this.pending.all().map((write) => write.underWay));
     for (const write of this.pending.all()) this.pending.remove(write);
+    this.#around.changed();
   }
 
   /** No flush by itself any more. */
@@ -91,6 +100,7 @@ export class Writes {
   }
 
   #schedule() {
+    this.#unflushed = true;
     this.#guard.risk(true);
     if (this.pending.bytes > dirtyLimit / 2) this.#flushAlone();
     else this.#timer ??= setTimeout(() => this.#flushAlone(), flushAfter);

@@ -60,7 +60,7 @@ async function launch(name, profile, world) {
 
 /** @param {"chromium" | "firefox"} name @param {string} profile @param {World} world */
 async function puppet(name, profile, { names = [], authority }) {
-  const common = { executablePath: paths[name], headless: true, userDataDir: profile, timeout: 120_000, protocolTimeout: 120_000 };
+  const common = { executablePath: paths[name], headless: true, userDataDir: profile, timeout: 120_000, protocolTimeout: 300_000 };
   if (name === "firefox") {
     if (authority) await trust(profile, await authority());
     const extraPrefsFirefox = { ...firefoxPrefs, "network.dns.localDomains": names.join(",") };

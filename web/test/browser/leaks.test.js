@@ -10,17 +10,16 @@ import { bridgeBinary, freePort } from "./processes.js";
 
 const MiB = 1 << 20;
 
-// The client's Worker, which also tells what Go holds on to: values of
+// A module beside the client's Worker, which tells what Go holds on to: values of
 // JavaScript, callbacks among them, and memory.
-const countingWorker = `
+const counting = `
   let own, go;
   Object.defineProperty(globalThis, "Go", { configurable: true, get: () => own, set(Go) {
     own = class extends Go { constructor() { super(); go = this; } };
   } });
   new BroadcastChannel("count").onmessage = ({ data, target }) => {
-    if (data === "ask" && go?.mem) target.postMessage({ held: go._values.length - go._idPool.length, memory: go.mem.buffer.byteLength });
+    if (data === "ask") target.postMessage({ held: go._values.length - go._idPool.length, memory: go._inst.exports.mem.buffer.byteLength });
   };
-  import "/client/worker.js"; // not awaited: what the page sends meanwhile would be lost
 `;
 
 /** Runs in the page: watches what the page takes and gives back. */
@@ -63,7 +62,7 @@ async function openMany(/** @type {any} */ { url, nowhere, options, stranger, ro
   };
   const untrusted = () => open(url, { ...options, tls: { ...options.tls, ca: stranger } });
   const unknown = () => open(nowhere, options);
-  const aborted = () => open(url, { ...options, signal: AbortSignal.timeout(Math.random() * 400) }).then((/** @type {any} */ disk) => disk.close());
+  const aborted = () => open(url, { ...options, signal: AbortSignal.timeout(Math.random() * 800) }).then((/** @type {any} */ disk) => disk.close());
   const closedBusy = async () => {
     const disk = await open(url, options);
     const reading = disk.read(0, disk.size).then(() => "read", codeOf);
@@ -109,7 +108,7 @@ async function useLong(/** @type {any} */ { url, options, reads, writes }) {
   const count = async () => {
     let held = Infinity, memory = 0;
     for (let i = 0; i < 20; i++) {
-      for (let n = 0; n < 4; n++) await disk.read(n << 20, 1 << 20);
+      await Promise.all([disk.read(0, 1 << 20), disk.read(1 << 20, 1 << 20)]);
       const told = /** @type {any} */ (await ask());
       [held, memory] = [Math.min(held, told.held), told.memory];
     }
@@ -152,7 +151,7 @@ inEachBrowser("leaks", ({ page: openPage, name: browser }) => {
     const pki = await lab.pki("pki");
     stranger = (await lab.pki("stranger")).ca;
     options = { tls: { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key } };
-    site = await serveClient({ "/": "<!doctype html><title>leaks</title>", "/counting.js": countingWorker });
+    site = await serveClient({ "/": "<!doctype html><title>leaks</title>", "/counting.js": counting, "/worker.js": `import "/counting.js"; import "/client/worker.js";` });
     const { target } = await lab.nbdkit(await lab.disk("disk.img"), pki);
     const port = await freePort();
     hole = new Hole(port);
@@ -199,10 +198,10 @@ inEachBrowser("leaks", ({ page: openPage, name: browser }) => {
     await page.evaluate(() => {
       const Own = Worker;
       /** @type {any} */ (globalThis).Worker = class extends Own {
-        constructor() { super("/counting.js", { type: "module" }); }
+        constructor() { super("/worker.js", { type: "module" }); }
       };
     });
-    const [reads, writes] = browser === "chromium" ? [2000, 500] : [400, 100];
+    const [reads, writes] = browser === "chromium" ? [600, 150] : [160, 40];
     const using = /** @type {Promise<any>} */ (page.evaluate(useLong, { url: `ws://${at}/nbd/lab`, options, reads, writes }));
     using.catch(() => {}); // told below
     const patiently = (/** @type {number} */ n) => Promise.race([using, untilLate(page, n)]);

@@ -91,6 +91,19 @@ async function fileAndBack() {
   return { small: file.size < 200_000, reset, cut, imported, same, left };
 }
 
+/** Runs in the page: whether a lock tells that data is at risk, after a write and after its flush. */
+async function risks() {
+  const { overlay } = /** @type {any} */ (globalThis);
+  const atRisk = async () => (await navigator.locks.query()).held?.some(({ name }) => name?.startsWith("nbdbridge at risk")) ?? false;
+  let written = false;
+  for (let tries = 0; !written && tries < 20; tries++) { // it is flushed by itself, perhaps before the answer
+    await overlay.write(0, new Uint8Array(4096));
+    written = await atRisk();
+  }
+  await overlay.flush();
+  return [written, await atRisk()];
+}
+
 /** Runs in the page: writes until the browser gives no more room, and then on. */
 async function fill() {
   const { overlay } = /** @type {any} */ (globalThis);
@@ -192,6 +205,14 @@ inEachBrowser("overlays that stay", ({ page: openPage, name: browser }) => {
     await first.evaluate(closeOverlay);
     assert.equal(await second.evaluate(openOverlay, named), "open");
     await Promise.all([first.close(), second.close()]);
+  });
+
+  test("a lock keeps the tab from being frozen while something is not flushed", async () => {
+    const page = await openPage(url);
+    assert.equal(await page.evaluate(openOverlay, { ...options, name: "risk" }), "open");
+    assert.deepEqual(await page.evaluate(risks), [true, false]);
+    await page.evaluate(closeOverlay);
+    await page.close();
   });
 
   if (browser === "chromium") {

@@ -15,7 +15,7 @@ async function load(/** @type {any} */ { url, options }) {
   const { open } = await import(/** @type {any} */ ("/client/index.js"));
   const { withPersistentCache } = await import(/** @type {any} */ ("/client/layers/index.js"));
   const disk = await open(url, { tls: { mode: "off" }, readOnly: false });
-  const cache = await withPersistentCache(disk, { key: url, name: "lab disk", ...options });
+  const cache = await withPersistentCache(disk, { name: "lab disk", ...options });
   Object.assign(globalThis, { disk, cache });
   return { persistent: cache.persistent };
 }
@@ -35,13 +35,16 @@ const allHeld = (/** @type {number} */ bytes) => /** @type {any} */ (globalThis)
 /** Runs in the page. */
 async function forget() {
   const { listCaches, deleteCaches } = await import(/** @type {any} */ ("/client/layers/index.js"));
+  const { browserFolders } = await import(/** @type {any} */ ("/client/storage/cachefolders.js"));
+  await browserFolders.spoil("mark"); // of a page that never had the cache
   const [{ name, bytes, lastUsed }, ...more] = await listCaches();
   const busy = await deleteCaches().catch((/** @type {any} */ e) => e.code);
   await /** @type {any} */ (globalThis).cache.close();
   await deleteCaches("another disk");
   const kept = (await listCaches()).length;
   await deleteCaches("lab disk");
-  return { name, bytes, used: Date.now() - lastUsed, more: more.length, busy, kept, left: (await listCaches()).length };
+  await deleteCaches();
+  return { name, bytes, used: Date.now() - lastUsed, more: more.length, busy, kept, left: (await listCaches()).length, marked: await browserFolders.isSpoilt("mark") };
 }
 
 /** Runs in the page: changes until the page ends. */
@@ -136,7 +139,7 @@ inEachBrowser("the persistent cache", ({ page: openPage, name: browser }) => {
     assert.equal(name, "lab disk");
     assert.ok(bytes >= diskSize && bytes < diskSize + 10_000, `${bytes} bytes`);
     assert.ok(used >= 0 && used < 60_000, `${used} ms`);
-    assert.deepEqual(counts, { more: 0, busy: "IN_USE", kept: 1, left: 0 });
+    assert.deepEqual(counts, { more: 0, busy: "IN_USE", kept: 1, left: 0, marked: false });
     carried();
     await start(page);
     assert.equal((await page.evaluate(readAll)).digest, digest(pattern(0, diskSize)));

@@ -6,6 +6,19 @@ import { inEachBrowser } from "./browsers.js";
 import { serveFolder } from "./site.js";
 
 /** Runs in the page. */
+async function cases() {
+  const { opfsFolder, listFolders, deleteFolder } = await import(/** @type {any} */ ("/client/storage/opfs.js"));
+  const folders = await Promise.all(["disk", "Disk", "%44isk"].map((name) => opfsFolder("cases", name)));
+  const entries = [];
+  const top = await (await navigator.storage.getDirectory()).getDirectoryHandle("nbdbridge");
+  for await (const entry of (await top.getDirectoryHandle("cases")).keys()) entries.push(entry.toLowerCase());
+  const names = await listFolders("cases");
+  await Promise.all(folders.map((folder) => folder.close()));
+  for (const name of names) await deleteFolder("cases", name);
+  return { different: new Set(entries).size, names: names.sort() };
+}
+
+/** Runs in the page. */
 async function files() {
   const { opfsFolder, deleteFolder, listFolders } = await import(/** @type {any} */ ("/client/storage/opfs.js"));
   const name = "a/b: ☃ ..*";
@@ -47,8 +60,12 @@ async function inWorker() {
     worker.postMessage("go");
   });
   const meanwhile = await opfsFolder("test", "of a Worker").catch((/** @type {any} */ e) => e.code);
-  worker.terminate();
-  return { size, meanwhile };
+  const opening = opfsFolder("test", "of a Worker");
+  setTimeout(() => worker.terminate(), 100); // as the Workers of a page that is loaded again
+  const folder = await opening;
+  const next = await (await folder.open("f")).size();
+  await folder.close();
+  return { size, meanwhile, next };
 }
 
 /** Runs in the page. @param {string} name */
@@ -93,10 +110,16 @@ inEachBrowser("storage", ({ page: openPage }) => {
     await page.close();
   });
 
+  test("names differ also where the file system takes capital letters for small ones", async () => {
+    const page = await openPage(`${web.origin}/`);
+    assert.deepEqual(await page.evaluate(cases), { different: 3, names: ["%44isk", "Disk", "disk"] });
+    await page.close();
+  });
+
   test("a Worker can own one, and its end gives it back", async () => {
     const page = await openPage(`${web.origin}/`);
     const answer = await page.evaluate(inWorker);
-    assert.deepEqual(answer, { size: 5, meanwhile: "IN_USE" });
+    assert.deepEqual(answer, { size: 5, meanwhile: "IN_USE", next: 5 });
     await untilFree(page, "of a Worker", "open, 5");
     await page.close();
   });

@@ -1,14 +1,14 @@
-// The disk of test/images/grub.sh, and V86 with it.
+// The disks of test/images, and V86 with them.
 import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { run } from "../browser/processes.js";
 
-const script = new URL("../../../test/images/grub.sh", import.meta.url).pathname;
+const images = new URL("../../../test/images/", import.meta.url).pathname;
 const seabios = "/usr/share/seabios";
 export const bios = { bios: join(seabios, "bios.bin"), vga_bios: join(seabios, "vgabios-stdvga.bin") };
-/** What GRUB prints of its disk. */
-export const greeting = "Hello from a disk far away.";
+/** What GRUB prints: of its disk, and of its CD-ROM. */
+export const greeting = "Hello from a disk far away.", greetingOfCd = "Hello from a CD-ROM far away.";
 
 /** What the disk is made of, with Debian's packages. */
 const needed = { "/usr/bin/grub-mkimage": "grub-common", "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin", [bios.bios]: "seabios" };
@@ -21,7 +21,13 @@ export async function missingForGrub() {
 
 /** @param {string} file to be made */
 export async function buildGrubDisk(file) {
-  await run("bash", [script, file]);
+  await run("bash", [join(images, "grub.sh"), file]);
+  return file;
+}
+
+/** @param {string} file to be made */
+export async function buildGrubCd(file) {
+  await run("bash", [join(images, "grub-cd.sh"), file]);
   return file;
 }
 

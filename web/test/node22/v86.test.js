@@ -7,7 +7,7 @@ import { open } from "nbdbridge";
 import { saveState, setCdrom, v86Disk } from "nbdbridge/v86";
 import { Lab } from "../browser/lab.js";
 import { missingPackages } from "../browser/needs.js";
-import { Guest, buildGrubDisk, greeting, missingForGrub } from "../guest/grub.js";
+import { Guest, buildGrubCd, buildGrubDisk, greeting, greetingOfCd, missingForGrub } from "../guest/grub.js";
 
 /** Packages of V86: the newest one tried, and one whose disks have fewer methods. */
 const versions = process.env.V86 ? [process.env.V86] : ["v86", "v86-old"];
@@ -27,10 +27,10 @@ for (const version of versions) {
     });
     after(() => lab.close());
 
-    /** A copy of the disk, served. @param {string} name */
-    async function serve(name) {
+    /** A copy of a disk, served. @param {string} name @param {string} [image] */
+    async function serve(name, image = original) {
       const file = join(lab.dir, `${name}.img`);
-      await copyFile(original, file);
+      await copyFile(image, file);
       const bridge = await lab.bridge({ grub: (await lab.nbdkit(file, pki)).target });
       const connect = (/** @type {boolean} */ readOnly) => open(bridge.url("grub"), { tls, readOnly });
       return { file, bridge, connect };
@@ -109,6 +109,15 @@ for (const version of versions) {
       assert.equal(guest.emulator.is_running(), true);
       await guest.emulator.destroy();
       await disk.close();
+    });
+
+    test("a CD-ROM boots", async () => {
+      const { connect } = await serve("cd", await buildGrubCd(join(lab.dir, "grub.iso")));
+      const cdrom = v86Disk(await connect(true));
+      const guest = await Guest.start(version, { cdrom });
+      await guest.until(greetingOfCd);
+      await guest.emulator.destroy();
+      await cdrom.close();
     });
 
     test("a CD-ROM is changed and taken out while it runs", async () => {

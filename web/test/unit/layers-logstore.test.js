@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { NbdError } from "../../client/errors.js";
 import { crc32 } from "../../client/storage/crc32.js";
 import { FakeDisk } from "./fake-folder.js";
+import { fakePage } from "./fake-page.js";
 import { Tested, blocks, contentOf, openStore } from "./logstore-model.js";
 import { Random } from "./random.js";
 
@@ -191,4 +192,50 @@ test("what was written is flushed by itself soon, also while more is written", a
   await writer;
   disk.crash();
   assert.equal((await (await openStore(disk)).read(0, 512))[0], 1);
+});
+
+test("what had no room is flushed by itself when there is some", async () => {
+  const disk = new FakeDisk(new Random(1));
+  const store = await openStore(disk, { flushAfter: 5 });
+  await store.write(0, new Uint8Array(512).fill(1));
+  disk.limit = disk.bytes;
+  let refused = 0;
+  disk.before = (method, name) => { if (method === "write" && name.startsWith("index")) refused++; };
+  while (refused < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+  disk.limit = Infinity;
+  const file = /** @type {any} */ (disk.files.get("index.0"));
+  while (file.durable.length === 4096) await new Promise((resolve) => setTimeout(resolve, 1));
+  disk.crash();
+  assert.equal((await (await openStore(disk)).read(0, 512))[0], 1);
+});
+
+test("a store that can't be opened leaves nothing behind on the page", async (t) => {
+  const { window } = fakePage(t);
+  const disk = new FakeDisk(new Random(1));
+  const store = await openStore(disk);
+  assert.ok(window.listeners > 0);
+  await store.write(0, new Uint8Array(512));
+  await store.close();
+  assert.equal(window.listeners, 0);
+  const { bytes } = /** @type {any} */ (disk.files.get("index.0"));
+  const record = bytes.slice(4096, 4608);
+  const view = new DataView(record.buffer);
+  view.setFloat64(16, 9, true); // a later one, behind one that is damaged
+  view.setUint32(4, crc32(record.slice(8, 32 + 24)), true);
+  disk.files.get("index.0")?.apply({ offset: 4608, bytes: record });
+  disk.files.get("index.0")?.apply({ offset: 4100, bytes: new Uint8Array(4) });
+  await assert.rejects(openStore(disk), { code: "EIO", message: /is damaged/ });
+  assert.equal(window.listeners, 0);
+});
+
+test("what fails and changes nothing leaves nothing at risk", async (t) => {
+  const { held } = fakePage(t);
+  const store = await openStore(new FakeDisk(new Random(1)));
+  await assert.rejects(store.replace(async () => {
+    await store.write(0, new Uint8Array(512));
+    throw new Error("no");
+  }), { message: "no" });
+  await store.flush();
+  await null;
+  assert.equal(held.size, 0);
 });

@@ -14,7 +14,7 @@ function overlaid(size = 10_000, store = memoryStore({ blockSize: 512 }), readOn
 }
 
 test("options that can't be meant are refused", () => {
-  for (const bad of [{ blockSize: 0 }, { blockSize: 256 }, { blockSize: 1000 }, { limit: -1 }, { blocksize: 512 }, null]) {
+  for (const bad of [{ blockSize: 0 }, { blockSize: 256 }, { blockSize: 1000 }, { blockSize: 2 << 20 }, { blockSize: 2 ** 40 }, { limit: -1 }, { blocksize: 512 }, null]) {
     assert.throws(() => memoryStore(/** @type {any} */ (bad)), { code: "INVALID_ARGUMENT" }, JSON.stringify(bad));
   }
   const { device } = new MemoryDisk(1000);
@@ -127,6 +127,14 @@ test("a commit writes zeros where the device can't zero", async () => {
   await overlay.commit();
   assert.deepEqual(disk.asked(), ["zero 4096+2097152", "write 4096+1048576", "write 1052672+1048576", "flush 0+0"]);
   assert.deepEqual(disk.bytes, model);
+});
+
+test("a device that can't be flushed takes a commit too", async () => {
+  const { disk, overlay } = overlaid();
+  disk.gate = async ({ name }) => { if (name === "flush") throw new NbdError("ENOTSUP", "no"); };
+  await overlay.write(0, bytes(1));
+  await overlay.commit();
+  assert.deepEqual([overlay.dirty(), disk.bytes[0]], [[], 1]);
 });
 
 test("a commit that fails, or is aborted, can be done again", async () => {

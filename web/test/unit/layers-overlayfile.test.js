@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Device } from "../../client/device.js";
 import { memoryStore, withOverlay } from "../../client/layers/index.js";
 import { openLogStore } from "../../client/layers/logstore.js";
+import { encode } from "../../client/layers/overlayfile.js";
 import { FakeDisk } from "./fake-folder.js";
 import { MemoryDisk, settled } from "./memory-disk.js";
 import { Random } from "./random.js";
@@ -64,6 +65,19 @@ for (const [from, make] of Object.entries(stores)) {
   }
 }
 
+test("the last bytes of the largest device are kept, in stores of every kind", async () => {
+  const largest = 2 ** 53 - 1;
+  const facts = { size: largest, blockSize: 4096, identity: undefined };
+  for (const store of [memoryStore(), await openLogStore(new FakeDisk(new Random(1)).folder(), { what: "x", facts, flushAfter: Infinity })]) {
+    const device = new Device({ size: largest, blockSize: { minimum: 1, preferred: 4096, maximumPayload: 1 << 25 }, read: async (_, length) => new Uint8Array(length).fill(9) });
+    const overlay = withOverlay(device, store);
+    await overlay.write(0, new Uint8Array(5)); // so that others lie elsewhere
+    await overlay.write(largest - 4, Uint8Array.of(1, 2, 3, 4));
+    for (const count of [6, 3, 2, 1]) assert.deepEqual([...await overlay.read(largest - count, count)], [9, 9, 1, 2, 3, 4].slice(-count));
+    await overlay.close();
+  }
+});
+
 test("chunks are bounded, and a chunk is read when it is asked for", async () => {
   const store = memoryStore();
   const overlay = await change(withOverlay(disk(), store));
@@ -92,6 +106,16 @@ test("a file that is cut or changed anywhere is refused, and nothing is changed"
   assert.deepEqual(await overlay.read(0, 5000), before);
   await overlay.import(new Blob([file]));
   assert.equal((await overlay.read(600, 1))[0], 7);
+});
+
+test("a record of half a byte is refused", async () => {
+  for (const [offset, length] of [[0.5, 4096], [0, 4096.5]]) {
+    const extents = /** @type {any} */ ([{ offset, length, type: "zero" }]);
+    /** @type {Uint8Array<ArrayBuffer>[]} */ const chunks = [];
+    for await (const chunk of encode({ size: 5000, identity: undefined }, extents, async () => new Uint8Array(0))) chunks.push(chunk);
+    const overlay = withOverlay(disk(undefined, 5000), memoryStore());
+    await assert.rejects(overlay.import(new Blob(chunks)), { code: "INVALID_ARGUMENT", message: /a record can't be/ });
+  }
 });
 
 test("a file of another device is refused", async () => {

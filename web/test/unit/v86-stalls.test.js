@@ -145,3 +145,14 @@ test("a guest that does not wait is stopped before its writes fill the memory", 
   }
   assert.deepEqual(emulator.calls, ["stop", "run"]);
 });
+
+test("a state that comes back while writes wait lets the emulator go", async () => {
+  const { disk, emulator } = guestDisk({ writes: "overlay" }, { size: 64 << 20 });
+  await disk.quiesce();
+  const state = disk.get_state();
+  for (let i = 0; i < 6; i++) disk.set(i * (8 << 20), new Uint8Array(8 << 20), () => {});
+  assert.equal(emulator.running, false);
+  disk.set_state(state);
+  await disk.quiesce();
+  assert.deepEqual(emulator.calls, ["stop", "run"]);
+});

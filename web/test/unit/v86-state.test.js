@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NbdError } from "../../client/errors.js";
-import { memoryStore } from "../../client/layers/index.js";
+import { memoryStore, withOverlay } from "../../client/layers/index.js";
 import { saveState, v86Disk } from "../../client/v86/index.js";
 import { MemoryDisk, held } from "./memory-disk.js";
 import { Answer, FakeEmulator, guestDisk, reading, sector, turn, writing } from "./fake-emulator.js";
@@ -267,4 +267,77 @@ test("saveState leaves an emulator that stands, and lets it go after a failure t
   broken.get(0, 512, () => assert.fail());
   await turn();
   await assert.rejects(saveState(emulator, [broken]), { code: "EIO" });
+});
+
+test("saveState does not wait for a stop of long ago, which V86 never told of", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { memory, disk, emulator } = guestDisk();
+  const waiting = held(memory);
+  emulator.stop = async () => {
+    emulator.running = false;
+    await new Promise(() => {}); // as where run() comes first
+  };
+  disk.get(0, 512, () => {});
+  await turn();
+  t.mock.timers.tick(5000);
+  waiting[0].go();
+  await turn();
+  assert.equal(emulator.running, true);
+  emulator.running = false;
+  emulator.save = async () => new ArrayBuffer(7);
+  const saving = saveState(emulator, []);
+  assert.equal(/** @type {any} */ (await Promise.race([saving, turn().then(turn)]))?.byteLength, 7);
+});
+
+test("after a state that had no room a smaller one can be put back", async () => {
+  const one = guestDisk();
+  const small = await saved(one.disk);
+  await writing(one.disk, 0, sector(1));
+  const large = await saved(one.disk);
+  const { memory, disk, told } = guestDisk({ store: memoryStore({ limit: 0 }) });
+  disk.set_state(large);
+  await turn();
+  assert.deepEqual(told, ["error ENOSPC"]);
+  disk.set_state(small);
+  assert.deepEqual(await reading(disk, 0, 512), memory.bytes.slice(0, 512));
+  await disk.quiesce();
+  assert.equal(told.length, 1);
+});
+
+test("a large overlay is collected in small pieces", async () => {
+  const store = memoryStore();
+  let longest = 0;
+  const { read } = store;
+  store.read = (offset, length) => (longest = Math.max(longest, length), read.call(store, offset, length));
+  const { disk } = guestDisk({ store }, { size: 8 << 20 });
+  await writing(disk, 0, sector(3, 5 << 20));
+  await writing(disk, 7 << 20, sector(4, 4096));
+  const state = await saved(disk);
+  assert.deepEqual([state[5].byteLength, state[5][0], state[5].at(-1)], [(5 << 20) + 4096, 3, 4]);
+  assert.equal(longest, 1 << 20);
+});
+
+test("saveState gives up where somebody runs the emulator that it stops", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const emulator = new FakeEmulator();
+  emulator.stop = () => new Promise(() => {}); // as where run() comes first
+  const saving = saveState(emulator, []);
+  await turn();
+  t.mock.timers.tick(10_000);
+  await assert.rejects(saving, { code: "TIMEOUT", message: /has not stopped/ });
+});
+
+test("a state is put back as a whole or not at all", async () => {
+  const one = guestDisk();
+  for (const at of [0, 8192]) await writing(one.disk, at, sector(1, 4096));
+  const state = await saved(one.disk);
+  const store = memoryStore({ limit: 4096 });
+  const { memory, disk, told } = guestDisk({ store });
+  await writing(disk, 16384, sector(9, 4096));
+  disk.set_state(state);
+  await turn();
+  assert.deepEqual(told, ["error ENOSPC"]);
+  const overlay = withOverlay(memory.device, store); // as after a reload, with a store that is kept
+  assert.deepEqual(overlay.dirty(), [{ offset: 16384, length: 4096, type: "data" }]);
+  assert.deepEqual(await overlay.read(16384, 4096), sector(9, 4096));
 });

@@ -4,6 +4,7 @@ import { Device } from "../../client/device.js";
 import { NbdError } from "../../client/errors.js";
 import { memoryStore, withOverlay } from "../../client/layers/index.js";
 import { v86Disk } from "../../client/v86/index.js";
+import { fakePage } from "./fake-page.js";
 import { held } from "./memory-disk.js";
 import { Answer, guestDisk, reading, sector, turn, writing } from "./fake-emulator.js";
 
@@ -204,12 +205,7 @@ test("back: close writes what is left, and tells what it could not", async (t) =
 });
 
 test("back: a page that goes away flushes what is at risk", async (t) => {
-  const window = new EventTarget();
-  for (const [name, value] of Object.entries({ window, document: new EventTarget(), navigator: {} })) {
-    const before = Object.getOwnPropertyDescriptor(globalThis, name);
-    Object.defineProperty(globalThis, name, { value, configurable: true });
-    t.after(() => before ? Object.defineProperty(globalThis, name, before) : Reflect.deleteProperty(globalThis, name));
-  }
+  const { window } = fakePage(t);
   const { memory, disk } = guestDisk({ writes: "back" });
   window.dispatchEvent(new Event("pagehide"));
   await turn();
@@ -219,4 +215,40 @@ test("back: a page that goes away flushes what is at risk", async (t) => {
   await turn();
   assert.deepEqual(memory.asked(), ["write 0+512", "flush 0+0"]);
   await disk.close();
+});
+
+test("back: nothing is accepted for a disk that has ended, and what was is told to be lost", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { memory, disk, emulator, told } = guestDisk({ writes: "back" });
+  await writing(disk, 0, sector(1));
+  memory.lose(new NbdError("DISCONNECTED", "gone"));
+  await disk.closed;
+  assert.deepEqual([told, emulator.running], [["error DISCONNECTED", "closed DISCONNECTED"], false]);
+  disk.set(512, sector(2), () => assert.fail("it is not written"));
+  await turn();
+  assert.deepEqual(told.slice(2), ["error DISCONNECTED"]);
+  t.mock.timers.tick(60_000);
+  await turn();
+  assert.equal(told.length, 3);
+});
+
+for (const writes of /** @type {const} */ (["overlay", "through"])) {
+  test(`${writes}: of a disk that ends nothing is lost that was done`, async () => {
+    const { memory, disk, told } = guestDisk({ writes });
+    await writing(disk, 0, sector(1));
+    memory.lose(new NbdError("DISCONNECTED", "gone"));
+    await disk.closed;
+    assert.deepEqual(told, ["closed DISCONNECTED"]);
+  });
+}
+
+test("back: close flushes again what could not be flushed", async () => {
+  const { memory, disk, told } = guestDisk({ writes: "back" });
+  await writing(disk, 0, sector(1));
+  memory.gate = async ({ name }) => { if (name === "flush") throw new NbdError("EIO", "no"); };
+  await assert.rejects(disk.flush(), { code: "EIO" });
+  memory.gate = async () => {};
+  memory.asked();
+  await disk.close();
+  assert.deepEqual([memory.asked(), told], [["flush 0+0"], ["closed undefined"]]);
 });
