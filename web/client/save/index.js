@@ -47,13 +47,28 @@ export async function saveAs(source, name, options = {}) {
   const { onProgress, signal, ...where } = check(options, rules);
   if (typeof name !== "string") throw invalid("saveAs takes a name for the file.");
   signal?.throwIfAborted();
-  const { total, chunks } = sourceOf(source, signal);
+  const { total, chunks, end } = sourceOf(source, signal);
   const progress = new Progress(total ?? 0, total === undefined ? withoutTotal(onProgress) : onProgress);
   try {
-    const target = await unlessAborted(targetFor(safeName(name), total, where), signal);
+    const target = await unlessLate(targetFor(safeName(name), total, where), signal);
     await pump(chunks, target, progress, signal);
   } finally {
     await chunks.return();
+    end();
+  }
+}
+
+/**
+ * One that comes after an abort is given up, and leaves nothing.
+ * @param {Promise<Target>} target
+ * @param {AbortSignal} [signal]
+ */
+async function unlessLate(target, signal) {
+  try {
+    return await unlessAborted(target, signal);
+  } catch (error) {
+    target.then((late) => late.abort(error)).catch(() => {}); // the abort is told
+    throw error;
   }
 }
 

@@ -4,16 +4,27 @@ import { unlessAborted } from "../signals.js";
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
 
 /**
- * What is to be saved: chunks that belong to whoever takes them.
+ * What is to be saved: chunks that belong to whoever takes them. end() must be
+ * called, also when no chunk was asked for.
  * @param {import("../device.js").BlockDevice | ReadableStream<Uint8Array>} source
  * @param {AbortSignal} [signal]
- * @returns {{total: number | undefined, chunks: AsyncGenerator<Bytes, void>}} total
- *   in bytes
+ * @returns {{total: number | undefined, chunks: AsyncGenerator<Bytes, void>, end: () => void}}
+ *   total in bytes
  */
 export function sourceOf(source, signal) {
-  if ("getReader" in source) return { total: undefined, chunks: read(source.getReader(), signal) };
-  if (typeof source.read !== "function" || !Number.isSafeInteger(source.size)) throw invalid("saveAs takes a device, or a ReadableStream.");
-  return { total: source.size, chunks: whole(source, signal) };
+  const { getReader, locked, read: ofDevice, size } = /** @type {any} */ (source ?? {});
+  if (typeof getReader === "function" && !locked) return ofStream(/** @type {ReadableStream<Uint8Array>} */ (source).getReader(), signal);
+  if (typeof ofDevice !== "function" || !Number.isSafeInteger(size)) throw invalid("saveAs takes a device, or a ReadableStream that nobody else reads.");
+  return { total: size, chunks: whole(/** @type {import("../device.js").BlockDevice} */ (source), signal), end: () => {} };
+}
+
+/**
+ * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+ * @param {AbortSignal} [signal]
+ */
+function ofStream(reader, signal) {
+  const end = () => { reader.cancel(signal?.reason).catch(() => {}); }; // nobody waits for it any more
+  return { total: undefined, chunks: read(reader, signal), end };
 }
 
 /**
@@ -31,14 +42,10 @@ async function* whole(device, signal) {
  * @returns {AsyncGenerator<Bytes, void>}
  */
 async function* read(reader, signal) {
-  try {
-    for (;;) {
-      const { value, done } = await unlessAborted(reader.read(), signal);
-      if (done) return;
-      if (!(value instanceof Uint8Array)) throw invalid("A stream that is saved must give Uint8Arrays.");
-      yield value.slice();
-    }
-  } finally {
-    reader.cancel(signal?.reason).catch(() => {}); // nobody waits for it any more
+  for (;;) {
+    const { value, done } = await unlessAborted(reader.read(), signal);
+    if (done) return;
+    if (!(value instanceof Uint8Array)) throw invalid("A stream that is saved must give Uint8Arrays.");
+    yield new Uint8Array(value); // slice of a Buffer copies nothing
   }
 }
