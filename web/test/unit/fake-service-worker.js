@@ -55,7 +55,7 @@ export class FakeSite {
         return this.registration;
       },
       getRegistration: async () => this.registration,
-      controller: {},
+      controller: { scriptURL: `${origin}/sw.js` },
     };
     const document = { baseURI: new URL(page, origin).href, querySelector: () => ({}) };
     const globals = { location: new URL(page, origin), document, navigator: { serviceWorker }, BroadcastChannel: FakeChannel, isSecureContext: true };
