@@ -66,8 +66,8 @@ function once(name, total, readable) {
     },
     /** @param {number} limit in milliseconds */
     asked: (limit) => {
-      setTimeout(() => asked.resolve(false), limit);
-      return asked.promise;
+      const timer = setTimeout(() => asked.resolve(false), limit);
+      return asked.promise.finally(() => clearTimeout(timer));
     },
   };
 }

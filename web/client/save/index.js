@@ -45,31 +45,29 @@ const rules = { onProgress: isFunction, signal: isSignal, script: anything, scop
  */
 export async function saveAs(source, name, options = {}) {
   const { onProgress, signal, ...where } = check(options, rules);
+  checkPage();
   if (typeof name !== "string") throw invalid("saveAs takes a name for the file.");
   signal?.throwIfAborted();
   const { total, chunks, end } = sourceOf(source, signal);
   const progress = new Progress(total ?? 0, total === undefined ? withoutTotal(onProgress) : onProgress);
   try {
-    const target = await unlessLate(targetFor(safeName(name), total, where), signal);
-    await pump(chunks, target, progress, signal);
+    await pump(chunks, await found(targetFor(safeName(name), total, where), signal), progress, signal);
   } finally {
-    await chunks.return();
     end();
   }
 }
 
 /**
- * One that comes after an abort is given up, and leaves nothing.
- * @param {Promise<Target>} target
+ * Waits for a target, and ends one that comes when nobody wants it any more.
+ * @param {Promise<Target>} coming
  * @param {AbortSignal} [signal]
+ * @returns {Promise<Target>}
  */
-async function unlessLate(target, signal) {
-  try {
-    return await unlessAborted(target, signal);
-  } catch (error) {
-    target.then((late) => late.abort(error)).catch(() => {}); // the abort is told
+function found(coming, signal) {
+  return unlessAborted(coming, signal).catch((error) => {
+    coming.then((target) => target.abort(error)).catch(() => {}); // the abort is told
     throw error;
-  }
+  });
 }
 
 /** @param {Saving["onProgress"]} tell @returns {((state: import("../progress.js").ProgressState) => void) | undefined} */
@@ -78,7 +76,7 @@ function withoutTotal(tell) {
 }
 
 /**
- * @param {AsyncGenerator<Uint8Array<ArrayBuffer>, void>} chunks
+ * @param {AsyncIterable<Uint8Array<ArrayBuffer>>} chunks
  * @param {Target} target
  * @param {Progress} progress
  * @param {AbortSignal} [signal]
@@ -106,6 +104,9 @@ async function pump(chunks, target, progress, signal) {
  * @returns {Promise<Target>}
  */
 async function targetFor(name, total, where) {
-  if (!globalThis.document) throw new NbdError("ENOTSUP", "Only a page can save files. Hand the device to the page, with handleOf and deviceOf of nbdbridge/handle.", {}, { stage: "client" });
   return await pickFile(name) ?? await startDownload(name, total, where) ?? stageFile(name);
+}
+
+function checkPage() {
+  if (!globalThis.document) throw new NbdError("ENOTSUP", "Only a page can save files. Hand the device to the page, with handleOf and deviceOf of nbdbridge/handle.", {}, { stage: "client" });
 }

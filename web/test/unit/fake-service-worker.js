@@ -41,7 +41,7 @@ export class FakeSite {
   ours = true;
   /** @type {MessagePort[]} */ #ports = [];
   /** @type {Record<string, (event: any) => void> | undefined} */ #listeners;
-  controller = null;
+  /** The one that the page belongs to, if it is another one. @type {any} */ best;
 
   /** @param {string} scope @param {string} page */
   constructor(scope = "/", page = "/app/index.html") {
@@ -54,7 +54,7 @@ export class FakeSite {
         if (script.pathname === "/missing.js") throw new TypeError("404");
         return this.registration;
       },
-      getRegistration: async () => this.registration,
+      getRegistration: async () => this.best ?? this.registration,
       controller: { scriptURL: `${origin}/sw.js` },
     };
     const document = { baseURI: new URL(page, origin).href, querySelector: () => ({}) };

@@ -1,6 +1,7 @@
 // The whole way of a request, with sw.js in a browser that is made up.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { Device } from "../../client/device.js";
 import { NbdError } from "../../client/errors.js";
 import { readOnlyView } from "../../client/layers/readonly.js";
 import { serveViaServiceWorker } from "../../client/range/index.js";
@@ -153,31 +154,59 @@ test("a Service Worker that was killed gets the device again", async (t) => {
   }
 });
 
-test("a reader that leaves ends the reads, and one that takes nothing has few", async (t) => {
+test("a reader that takes nothing has little read ahead", async (t) => {
   const { get, disk } = await serve(t, {}, new MemoryDisk(30_000_000));
   const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get()).body).getReader();
   await reader.read();
   for (let count = -1; count !== disk.log.length; await settled()) count = disk.log.length;
   const ahead = disk.log.reduce((sum, { length }) => sum + length, 0);
   assert.ok(ahead <= 10 << 20, `${ahead} bytes`);
-  const waiting = held(disk);
-  for (let i = 0; i < 40 && waiting.length === 0; i++) await Promise.race([reader.read(), settled()]);
   await reader.cancel();
-  for (const { go } of waiting) go();
-  await settled();
-  const count = disk.log.length;
-  for (let i = 0; i < 20; i++) await settled();
-  assert.equal(disk.log.length, count);
 });
 
-test("an abort before the answer ends the read", async (t) => {
-  const { get, disk } = await serve(t);
-  const waiting = held(disk);
+/** A device whose reads beyond the first bytes wait for an abort. */
+function stuck() {
+  /** @type {AbortSignal[]} */ const signals = [];
+  const device = new Device({
+    size: 30_000_000,
+    blockSize: { minimum: 1, preferred: 4096, maximumPayload: 1 << 20 },
+    read: async (offset, length, { signal }) => {
+      if (offset >= 1_000_000 && signal) {
+        signals.push(signal);
+        await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      }
+      return new Uint8Array(length);
+    },
+  });
+  return { signals, device, log: [] };
+}
+
+test("a reader that leaves ends the reads, in the middle and before the answer", async (t) => {
+  const { signals, ...disk } = stuck();
+  const { get } = await serve(t, {}, /** @type {any} */ (disk));
+  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get()).body).getReader();
+  reader.closed.catch(() => {});
+  for (let read = 0; read < 700_000;) read += (await reader.read()).value?.length ?? 0;
+  const waiting = reader.read();
+  while (signals.length === 0) await settled();
+  await reader.cancel();
+  assert.equal((await waiting).done, true);
   const controller = new AbortController();
-  const response = get({ signal: controller.signal, headers: { Range: "bytes=0-9" } });
-  while (waiting.length === 0) await settled();
+  const response = get({ signal: controller.signal, headers: { Range: "bytes=1000000-1000009" } });
+  for (const { length } = signals; signals.length === length;) await settled();
   controller.abort();
   assert.equal((await response).status, 502);
+  for (const deadline = Date.now() + 10_000; !signals.every((signal) => signal.aborted); await settled()) assert.ok(Date.now() < deadline);
+});
+
+test("what a killed Service Worker had under way ends when the next one asks", async (t) => {
+  const { signals, ...disk } = stuck();
+  const { get } = await serve(t, {}, /** @type {any} */ (disk));
+  get({ headers: { Range: "bytes=1000000-1000009" } });
+  while (signals.length === 0) await settled();
+  site.kill();
+  assert.equal((await get({ headers: { Range: "bytes=0-9" } })).status, 206);
+  assert.equal(signals[0].aborted, true);
 });
 
 test("what the device rejects with is said, and never comes as bytes", async (t) => {
@@ -254,7 +283,7 @@ test("what can't be meant, or can't be, is refused", async () => {
 
 test("two calls at once are both told that the Service Worker is a stranger's", async (t) => {
   const { scope } = site.registration;
-  Object.assign(site.registration, { scope: "https://site.example/app/" });
+  Object.assign(site.registration, { scope: "https://site.example/twice/" });
   site.kill();
   site.ours = false;
   t.after(() => {
@@ -284,4 +313,24 @@ test("a page of another Service Worker waits until ours has it", async (t) => {
   serviceWorker.controller = ours;
   change();
   await (await serving).close();
+});
+
+test("a Service Worker that is another one is told apart", async (t) => {
+  const other = new FakeSite("/app/");
+  t.after(() => other.remove());
+  const { device } = new MemoryDisk(10);
+  const serving = () => serveViaServiceWorker(device, { script: "/sw.js", scope: "/app/" });
+  other.best = { scope: "https://site.example/app/deep/", active: { scriptURL: "https://site.example/own.js" } };
+  await assert.rejects(serving(), { code: "INVALID_ARGUMENT", message: /another Service Worker, https:\/\/site\.example\/own\.js.*importScripts/ });
+  other.remove();
+  const strange = new FakeSite("/app/deep/", "/app/deep/");
+  t.after(() => strange.remove());
+  strange.ours = false;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const refused = assert.rejects(serveViaServiceWorker(device, { script: "/sw.js", scope: "/app/deep/" }), { code: "WASM_LOAD", message: /does not answer.*importScripts/ });
+  for (let i = 0; i < 50; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    t.mock.timers.tick(1000);
+  }
+  await refused;
 });
