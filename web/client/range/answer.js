@@ -25,13 +25,13 @@ const wholeRead = 1 << 20;
 
 /**
  * @param {BlockDevice} device
- * @param {{etag: string, disposition: string}} facts
+ * @param {{etag: string | undefined, disposition: string}} facts
  * @param {Question} question
  * @param {AbortSignal} [signal]
  * @returns {Answer}
  */
 export function answerFor(device, { etag, disposition }, { method, fields }, signal) {
-  const common = { "Accept-Ranges": "bytes", "ETag": etag, "Content-Disposition": disposition };
+  const common = { "Accept-Ranges": "bytes", ...(etag && { ETag: etag }), "Content-Disposition": disposition };
   const verdict = judge(fields, etag);
   if (verdict !== 200) return { status: verdict, headers: verdict === 304 ? common : {} };
   const whole = { status: 200, headers: { ...common, "Content-Length": `${device.size}` } };

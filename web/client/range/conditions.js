@@ -6,7 +6,7 @@
 /**
  * What the conditions of a GET or HEAD make of it, in the order of section 13.2.2.
  * @param {Fields} fields
- * @param {string} etag of the device, strong
+ * @param {string | undefined} etag of the device, strong; none where it may change
  * @returns {200 | 304 | 412}
  */
 export function judge(fields, etag) {
@@ -20,15 +20,15 @@ export function judge(fields, etag) {
  * Tells whether the Range field counts: without If-Range, or when that has the
  * very ETag. A weak one and a date never will do.
  * @param {Fields} fields
- * @param {string} etag
+ * @param {string | undefined} etag
  */
 export function rangeCounts({ "if-range": condition }, etag) {
-  return condition === undefined || condition.trim() === etag;
+  return condition === undefined || (etag !== undefined && condition.trim() === etag);
 }
 
 /**
  * @param {string} list of ETags, or *
- * @param {string} etag
+ * @param {string | undefined} etag
  * @param {boolean} weak whether a weak one of the same text will do
  */
 function lists(list, etag, weak) {

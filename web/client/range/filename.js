@@ -5,7 +5,7 @@ const longestName = 200;
 const fallback = "disk.img";
 
 /** Devices of Windows, which are no files under any folder or ending. */
-const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)/i;
+const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(?=\s*(\.|$))/i;
 
 /**
  * A name that is one of a file in a folder everywhere, and looks like what it is.
@@ -13,8 +13,9 @@ const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)/i;
  * @returns {string}
  */
 export function safeName(name) {
-  const plain = name.toWellFormed().normalize("NFC")
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFFD]/gu, "") // what is not seen, or turns the others around
+  const plain = name
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/gu, "") // what is not seen, or turns the others around
+    .normalize("NFC")
     .replace(/[/\\:*?"<>|%]/g, "_")
     .replace(/^[\s.~]+/u, "")
     .replace(reserved, "_$&");
@@ -24,7 +25,7 @@ export function safeName(name) {
 /** Keeps the ending, if it is short. @param {string} name */
 function shorten(name) {
   const ending = /\.[^.]{1,16}$/u.exec(name)?.[0] ?? "";
-  let stem = [...name.slice(0, name.length - ending.length)];
+  let stem = [...name.slice(0, name.length - ending.length)].slice(0, longestName);
   while (bytesOf(stem.join("") + ending) > longestName) stem = stem.slice(0, -1);
   return stem.join("") + ending;
 }

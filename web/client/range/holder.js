@@ -12,11 +12,13 @@ const version = 1;
 /** How long a Service Worker has to answer, in milliseconds. */
 const answerLimit = 10_000;
 
+/** A link, and the version of who answers on it, once it does. @typedef {{link: Link, greeting: Promise<number>}} Way */
+
 /** What a page serves, and to whom. */
 class Holder {
   page = randomPart();
   /** @type {Map<string, Answerer>} */ #servings = new Map();
-  /** By scope. @type {Map<string, Link>} */ #links = new Map();
+  /** By scope. @type {Map<string, Way>} */ #ways = new Map();
 
   constructor() {
     const calls = new BroadcastChannel("nbdbridge-range");
@@ -27,31 +29,41 @@ class Holder {
 
   /** @param {string} scope of the Service Worker that calls */
   async #called(scope) {
-    const registration = await navigator.serviceWorker.getRegistration(scope);
-    if (registration?.active) await this.connect(registration).catch(() => {}); // it waits, and tells
+    const registration = await navigator.serviceWorker.getRegistration(scope).catch(() => undefined); // no scope of this origin
+    if (registration?.active) this.#connect(registration);
   }
 
-  /** @param {ServiceWorkerRegistration} registration */
-  async connect(registration) {
+  /**
+   * A Service Worker that is slow to start may take the port at any time later.
+   * @param {ServiceWorkerRegistration} registration
+   * @returns {Way}
+   */
+  #connect(registration) {
     const { port1, port2 } = new MessageChannel();
     const worker = /** @type {ServiceWorker} */ (registration.active);
-    this.#links.get(registration.scope)?.end(); // of a Service Worker that is no more
-    this.#links.set(registration.scope, new Link(port1, this.#servings, () => this.tell(registration)));
-    const known = greeting(port1, worker);
+    this.#ways.get(registration.scope)?.link.end(); // of a Service Worker that is no more
+    const way = { link: new Link(port1, this.#servings, () => this.tell(registration)), greeting: greeting(port1) };
+    this.#ways.set(registration.scope, way);
     worker.postMessage({ nbdRange: version, page: this.page }, [port2]);
-    await known.catch((error) => {
-      this.#links.delete(registration.scope);
-      port1.close();
-      throw error;
-    });
+    return way;
   }
 
   /**
    * One that has a link keeps it: if it was started again since, it calls.
    * @param {ServiceWorkerRegistration} registration
+   * @returns {Promise<void>} fulfils when the Service Worker has shown that it runs our script
    */
   async link(registration) {
-    if (!this.#links.has(registration.scope)) await this.connect(registration);
+    const { scope, active } = registration;
+    const way = this.#ways.get(scope) ?? this.#connect(registration);
+    try {
+      await proven(way.greeting, /** @type {ServiceWorker} */ (active));
+    } catch (error) {
+      const now = this.#ways.get(scope);
+      if (now && now !== way) return this.link(registration); // it was started again meanwhile, and called
+      this.#ways.delete(scope);
+      throw error;
+    }
   }
 
   /**
@@ -73,7 +85,7 @@ class Holder {
   /** @param {string} serving */
   #withdraw(serving) {
     this.#servings.delete(serving);
-    for (const link of this.#links.values()) link.end(serving);
+    for (const { link } of this.#ways.values()) link.end(serving);
   }
 }
 
@@ -94,20 +106,24 @@ export async function publish(registration, answerer, { claim = false } = {}) {
   return holder.add(answerer);
 }
 
+/** @param {MessagePort} port @returns {Promise<number>} */
+function greeting(port) {
+  return new Promise((resolve) => port.addEventListener("message", ({ data }) => resolve(data.version), { once: true }));
+}
+
 /**
- * Fulfils when the Service Worker has shown that it runs our script.
- * @param {MessagePort} port
+ * @param {Promise<number>} answer
  * @param {ServiceWorker} worker
  */
-function greeting(port, { scriptURL }) {
+function proven(answer, { scriptURL }) {
   return /** @type {Promise<void>} */ (new Promise((resolve, reject) => {
     const refuse = (/** @type {string} */ what) => reject(new NbdError("WASM_LOAD", `The Service Worker ${scriptURL} ${what}`));
     const timer = setTimeout(() => refuse("does not answer. It must be, or import, the sw.js that comes with this package: importScripts(\"…/sw.js\")."), answerLimit);
-    port.addEventListener("message", ({ data }) => {
+    answer.then((theirs) => {
       clearTimeout(timer);
-      if (data.version === version) resolve();
+      if (theirs === version) resolve();
       else refuse("is of another version than the page. Close the other tabs of this site, and load this one again.");
-    }, { once: true });
+    });
   }));
 }
 

@@ -68,8 +68,9 @@ export async function controlled(registration) {
   if (best && best.scope !== registration.scope) {
     throw invalid(`The page belongs to another Service Worker, ${best.active?.scriptURL}, whose scope is narrower. Import sw.js into it with importScripts, and give its URL and scope as the options script and scope.`);
   }
-  await until(() => serviceWorker.controller !== null, serviceWorker, "controllerchange");
-  if (!serviceWorker.controller) throw new NbdError("WASM_LOAD", `The Service Worker ${registration.active?.scriptURL} did not take the page over. Load the page again.`);
+  const is = () => serviceWorker.controller?.scriptURL === registration.active?.scriptURL; // not one of a wider scope
+  await until(is, serviceWorker, "controllerchange");
+  if (!is()) throw new NbdError("WASM_LOAD", `The Service Worker ${registration.active?.scriptURL} did not take the page over. Load the page again.`);
 }
 
 /**

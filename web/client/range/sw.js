@@ -16,6 +16,7 @@
   const ours = /\/~nbd-([\w-]{22})\.([\w-]{22})\//;
   /** What may be made of the bytes: nothing that runs. Navigations become downloads. */
   const destinations = ["", "document", "iframe", "audio", "image", "video"];
+  const givenUp = "The request was given up.";
   const forwarded = ["range", "if-range", "if-match", "if-none-match"];
   const safety = {
     "X-Content-Type-Options": "nosniff",
@@ -62,6 +63,7 @@
      * @returns {Promise<Response>}
      */
     async answer(serving, { method, headers, signal }) {
+      if (signal.aborted) throw new Failure(502, givenUp);
       const id = ++this.#lastId;
       signal.addEventListener("abort", () => this.#cancel(id));
       this.#open.set(id, () => {});
@@ -97,7 +99,7 @@
     #cancel(id) {
       if (!this.#open.has(id)) return;
       this.port.postMessage({ id, cancel: true });
-      this.#receive({ id, error: "The request was given up." });
+      this.#receive({ id, error: givenUp });
     }
 
     /** @param {Part} part */
@@ -210,6 +212,7 @@
     const { origin, pathname } = new URL(event.request.url);
     const [, page, serving] = (origin === self.location.origin && ours.exec(pathname)) || [];
     if (!page) return;
+    event.stopImmediatePropagation(); // no listener of the site's own keeps the bytes
     const response = answer(event.request, page, serving);
     event.respondWith(response);
     event.waitUntil(response.then(() => links.get(page)?.quiet()));

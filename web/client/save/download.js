@@ -24,7 +24,7 @@ export async function startDownload(name, total, where) {
   const answer = once(name, total, readable);
   const published = await publish(registration, answer.give).catch(otherwise);
   if (!published) return undefined;
-  const frame = load(`${registration.scope}${published.part}/${encodeURIComponent(name)}`);
+  const frame = load(`${registration.scope.replace(/\/?$/, "/")}${published.part}/${encodeURIComponent(name)}`);
   const end = () => (published.withdraw(), frame.remove());
   if (await answer.asked(askLimit)) return target(writable.getWriter(), answer.taken, end);
   end();
@@ -62,7 +62,7 @@ function once(name, total, readable) {
         taken.reject(given);
         reader.cancel(given).catch(() => {}); // it has ended
       });
-      return { status: 200, headers, length: total, body: chunksOf(reader, taken.resolve, total) };
+      return { status: 200, headers, length: total, body: chunksOf(reader, signal, taken.resolve, total) };
     },
     /** @param {number} limit in milliseconds */
     asked: (limit) => {
@@ -81,17 +81,19 @@ function later() {
 
 /**
  * @param {ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>} reader
+ * @param {AbortSignal} signal what was given up must not end as if it were whole
  * @param {() => void} end called when all was taken
  * @param {number} [total]
  * @returns {AsyncGenerator<Uint8Array<ArrayBuffer>, void>}
  */
-async function* chunksOf(reader, end, total) {
+async function* chunksOf(reader, signal, end, total) {
   let count = 0;
   for (let part; !(part = await reader.read()).done;) {
     count += part.value.length;
     if (count === total) end();
     yield part.value;
   }
+  signal.throwIfAborted();
   end();
 }
 
@@ -115,6 +117,9 @@ function target(writer, taken, end) {
   return {
     write: (bytes) => writer.write(bytes),
     close: () => writer.close().then(() => taken).finally(end),
-    abort: (why) => writer.abort(why).finally(end),
+    abort: (why) => {
+      end(); // else a browser that takes nothing just now would hold it up
+      return writer.abort(why);
+    },
   };
 }

@@ -24,12 +24,13 @@ export async function pickFile(name) {
 
 /** @param {FileSystemFileHandle} file */
 async function write(file) {
-  /** @type {FileSystemWritableFileStream} */ let stream;
+  /** @type {Promise<FileSystemWritableFileStream> | undefined} */ let opening;
+  const stream = () => opening ??= file.createWritable();
   return told(file.name, {
-    write: async (bytes) => (stream ??= await file.createWritable()).write(bytes),
-    close: async () => (stream ??= await file.createWritable()).close(),
+    write: async (bytes) => (await stream()).write(bytes),
+    close: async () => (await stream()).close(),
     abort: async () => {
-      await stream?.abort();
+      await opening?.then((open) => open.abort()).catch(() => {}); // there is none
       if ((await file.getFile()).size === 0) await /** @type {any} */ (file).remove?.(); // the dialog made it
     },
   });

@@ -8,15 +8,16 @@ import { unlessAborted } from "../signals.js";
  * @param {import("../device.js").BlockDevice | ReadableStream<Uint8Array>} source
  * @param {AbortSignal} [signal]
  * @returns {{total: number | undefined, chunks: AsyncIterable<Bytes>, end: () => void}}
- *   total in bytes; end must be called
+ *   total in bytes; end must be called, also when no chunk was asked for
  */
 export function sourceOf(source, signal) {
-  if ("getReader" in source) {
-    const reader = source.getReader();
+  const { getReader, locked, read: ofDevice, size } = /** @type {any} */ (source ?? {});
+  if (typeof getReader === "function" && !locked) {
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (source).getReader();
     return { total: undefined, chunks: read(reader, signal), end: () => void reader.cancel(signal?.reason).catch(() => {}) };
   }
-  if (typeof source.read !== "function" || !Number.isSafeInteger(source.size)) throw invalid("saveAs takes a device, or a ReadableStream.");
-  return { total: source.size, chunks: source.stream({ signal }), end: () => {} };
+  if (typeof ofDevice !== "function" || !Number.isSafeInteger(size)) throw invalid("saveAs takes a device, or a ReadableStream that nobody else reads.");
+  return { total: size, chunks: /** @type {import("../device.js").BlockDevice} */ (source).stream({ signal }), end: () => {} };
 }
 
 /**
@@ -29,6 +30,6 @@ async function* read(reader, signal) {
     const { value, done } = await unlessAborted(reader.read(), signal);
     if (done) return;
     if (!(value instanceof Uint8Array)) throw invalid("A stream that is saved must give Uint8Arrays.");
-    yield value.slice();
+    yield new Uint8Array(value); // slice of a Buffer copies nothing
   }
 }

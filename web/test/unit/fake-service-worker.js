@@ -35,6 +35,7 @@ export class FakeSite {
   /** What was there before. @type {[string, PropertyDescriptor | undefined][]} */ #before = [];
   starts = 0;
   claimed = 0;
+  /** Requests that no other listener gets. */ stopped = 0;
   pageLives = true;
   /** Whether the Service Worker has our script in it. */
   ours = true;
@@ -54,7 +55,7 @@ export class FakeSite {
         return this.registration;
       },
       getRegistration: async () => this.best ?? this.registration,
-      controller: {},
+      controller: { scriptURL: `${origin}/sw.js` },
     };
     const document = { baseURI: new URL(page, origin).href, querySelector: () => ({}) };
     const globals = { location: new URL(page, origin), document, navigator: { serviceWorker }, BroadcastChannel: FakeChannel, isSecureContext: true };
@@ -107,7 +108,7 @@ export class FakeSite {
   fetch(url, { method = "GET", headers = {}, destination = "", signal = new AbortController().signal } = {}) {
     /** @type {Promise<Response> | undefined} */ let response;
     const request = { url, method, headers: new Headers(headers), destination, signal };
-    this.#running().fetch({ request, respondWith: (/** @type {Promise<Response>} */ given) => { response = given; }, waitUntil: () => {} });
+    this.#running().fetch({ request, respondWith: (/** @type {Promise<Response>} */ given) => { response = given; }, waitUntil: () => {}, stopImmediatePropagation: () => { this.stopped++; } });
     return response;
   }
 }

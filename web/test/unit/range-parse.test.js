@@ -139,11 +139,14 @@ test("names of files are such, on every system", () => {
     ["50%", "50_"],
     ["con", "_con"],
     ["NUL.txt", "_NUL.txt"],
+    ["con ", "_con"],
+    ["aux .txt", "_aux .txt"],
     ["console", "console"],
     ["trailing. . ", "trailing"],
     ["e\u0301", "\u00e9"],
     [`${"x".repeat(300)}.img`, `${"x".repeat(196)}.img`],
     [`${"💾".repeat(100)}.img`, `${"💾".repeat(49)}.img`],
+    ["x".repeat(2_000_000), "x".repeat(200)],
     [`a.${"x".repeat(300)}`, `a.${"x".repeat(198)}`],
   ];
   for (const [name, want] of table) assert.equal(safeName(name), want, JSON.stringify(name));

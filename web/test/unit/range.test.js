@@ -20,7 +20,7 @@ const site = new FakeSite();
 after(() => site.kill());
 
 /** @param {import("node:test").TestContext} t @param {import("../../client/range/index.js").RangeOptions} [options] */
-async function serve(t, options = {}, disk = new MemoryDisk(size)) {
+async function serve(t, options = {}, disk = new MemoryDisk(size, { readOnly: true })) {
   const serving = await serveViaServiceWorker(disk.device, { script: "/sw.js", ...options });
   t.after(() => serving.close());
   /** @param {Parameters<FakeSite["fetch"]>[1]} [init] */
@@ -95,23 +95,33 @@ test("small parts are read together", async (t) => {
   assert.equal((await response).status, 206);
 });
 
-test("ETags are of the content where it is known, else of the serving", async (t) => {
-  const known = (/** @type {string} */ identity) => {
-    const disk = new MemoryDisk(100, { readOnly: true });
-    Object.defineProperty(disk.device, "identity", { value: identity });
-    return disk;
-  };
-  const etag = async (/** @type {MemoryDisk} */ disk) => (await serve(t, {}, disk)).etag;
-  assert.match(await etag(known("a")), /^"[0-9a-f]{32}"$/);
-  assert.equal(await etag(known("a")), await etag(known("a")));
-  assert.notEqual(await etag(known("a")), await etag(known("b")));
-  assert.notEqual(await etag(new MemoryDisk(100, { readOnly: true })), await etag(new MemoryDisk(100, { readOnly: true })));
-  const writable = new MemoryDisk(100);
-  Object.defineProperty(writable.device, "identity", { value: "a" });
-  assert.notEqual(await etag(writable), await etag(writable));
-  const view = readOnlyView(known("a").device);
-  const { etag: ofView } = await serve(t, {}, /** @type {any} */ ({ device: view, log: [] }));
-  assert.equal(ofView, await etag(known("a")));
+test("a device that may change has no ETag, and no part of it is said to fit another", async (t) => {
+  const { get } = await serve(t, {}, new MemoryDisk(100));
+  /** @type {Record<string, string>[]} */
+  const table = [{}, { "If-None-Match": '"x"' }, { Range: "bytes=0-9", "If-Range": '"x"' }, { Range: "bytes=0-9", "If-Range": "undefined" }];
+  for (const headers of table) {
+    const response = await get({ headers });
+    assert.deepEqual([response.status, response.headers.get("etag")], [200, null], JSON.stringify(headers));
+  }
+  assert.equal((await get({ headers: { "If-Match": '"x"' } })).status, 412);
+  const [one, two] = [await serve(t), await serve(t)];
+  assert.match(one.etag, /^"[-0-9a-f]{36}"$/);
+  assert.notEqual(one.etag, two.etag);
+});
+
+test("a request that was given up before it came to the page reads nothing", async (t) => {
+  const { get, disk } = await serve(t);
+  assert.equal((await get({ signal: AbortSignal.abort() })).status, 502);
+  await settled();
+  assert.deepEqual(disk.log, []);
+});
+
+test("listeners of the site's own do not see our requests, but all others", async (t) => {
+  const { get, url } = await serve(t);
+  const { stopped } = site;
+  await get({ method: "HEAD" });
+  site.fetch(new URL("/other", url).href);
+  assert.equal(site.stopped, stopped + 1);
 });
 
 test("other URLs go their way, and are not held up", async (t) => {
@@ -269,6 +279,40 @@ test("what can't be meant, or can't be, is refused", async () => {
   for (const [what, options, code, message] of table) {
     await assert.rejects(serveViaServiceWorker(what, options), (/** @type {any} */ error) => error.code === code && message.test(error.message), JSON.stringify(options));
   }
+});
+
+test("two calls at once are both told that the Service Worker is a stranger's", async (t) => {
+  const { scope } = site.registration;
+  Object.assign(site.registration, { scope: "https://site.example/twice/" });
+  site.kill();
+  site.ours = false;
+  t.after(() => {
+    site.kill();
+    site.ours = true;
+    site.registration.scope = scope;
+  });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { device } = new MemoryDisk(10);
+  const calls = Promise.allSettled([1, 2].map(() => serveViaServiceWorker(device, { script: "/sw.js" })));
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(10_000);
+  assert.deepEqual((await calls).map((call) => call.status === "rejected" && call.reason.code), ["WASM_LOAD", "WASM_LOAD"]);
+});
+
+test("a page of another Service Worker waits until ours has it", async (t) => {
+  const { serviceWorker } = /** @type {any} */ (navigator);
+  const ours = serviceWorker.controller;
+  t.after(() => { serviceWorker.controller = ours; });
+  serviceWorker.controller = { scriptURL: "https://site.example/wider.js" };
+  let change = () => {};
+  Object.assign(serviceWorker, { addEventListener: (/** @type {string} */ _, /** @type {() => void} */ listener) => { change = listener; }, removeEventListener: () => {} });
+  let done = false;
+  const serving = serveViaServiceWorker(new MemoryDisk(10).device, { script: "/sw.js" }).finally(() => { done = true; });
+  for (let i = 0; i < 20; i++) await settled();
+  assert.equal(done, false);
+  serviceWorker.controller = ours;
+  change();
+  await (await serving).close();
 });
 
 test("a Service Worker that is another one is told apart", async (t) => {
