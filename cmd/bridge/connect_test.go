@@ -273,15 +273,21 @@ func TestTunnelSaysWhyItFailed(t *testing.T) {
 	}
 }
 
-// closedPort is an address that refuses connections.
+// closedPort is an address that refuses connections. A client's connection
+// holds it, so that no listener of another test gets it meanwhile.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { _ = l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c.LocalAddr().String()
 }
 
 // noBridge is the URL of a WebSocket server that cuts every connection.
