@@ -30,7 +30,7 @@ export class Disk extends Device {
    * @param {import("./connection.js").Connection[]} connections of the same export
    * @param {string} url of the bridge
    * @param {import("./pulse.js").Pulse} pulse
-   * @param {import("./events.js").Events} events
+   * @param {import("./events.js").Events<import("./events.js").DiskEvents>} events
    */
   constructor(connections, url, pulse, events) {
     const stripes = new Stripes(connections);

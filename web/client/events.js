@@ -19,24 +19,33 @@ import { invalid } from "./errors.js";
 /** @typedef {keyof DiskEvents} EventName */
 
 /** @type {readonly EventName[]} */
-const names = ["stalled", "resumed", "reconnecting", "reconnected", "closed", "stats"];
+export const diskEvents = ["stalled", "resumed", "reconnecting", "reconnected", "closed", "stats"];
 const rules = { signal: isSignal };
 
-/** The listeners of one disk. */
+/**
+ * The listeners of one disk.
+ * @template {object} Details of each event, by its name
+ */
 export class Events {
-  /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
+  #names;
+  /** @type {Map<keyof Details, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** Lets go of the signals that listeners came with. */ #over = new AbortController();
 
+  /** @param {readonly (keyof Details)[]} names that can be listened to */
+  constructor(names) {
+    this.#names = names;
+  }
+
   /**
-   * @template {EventName} Name
+   * @template {keyof Details} Name
    * @param {Name} name
-   * @param {(detail: DiskEvents[Name]) => void} listener
+   * @param {(detail: Details[Name]) => void} listener
    * @param {{signal?: AbortSignal}} options
    */
   on(name, listener, options) {
     const { signal } = check(options, rules);
-    if (!names.includes(name)) throw invalid(`There is no event ${String(name)}: known are ${names.join(", ")}.`);
-    if (!isFunction(listener)) throw invalid(`The listener of the event ${name} must be a function.`);
+    if (!this.#names.includes(name)) throw invalid(`There is no event ${String(name)}: known are ${this.#names.join(", ")}.`);
+    if (!isFunction(listener)) throw invalid(`The listener of the event ${String(name)} must be a function.`);
     if (signal?.aborted) return;
     const own = (/** @type {any} */ detail) => listener(detail); // the same one may be added twice
     const all = this.#listeners.get(name) ?? new Set();
@@ -44,15 +53,15 @@ export class Events {
     signal?.addEventListener("abort", () => all.delete(own), { once: true, signal: this.#over.signal });
   }
 
-  /** @param {EventName} name */
+  /** @param {keyof Details} name */
   heard(name) {
     return !!this.#listeners.get(name)?.size;
   }
 
   /**
-   * @template {EventName} Name
+   * @template {keyof Details} Name
    * @param {Name} name
-   * @param {DiskEvents[Name]} detail
+   * @param {Details[Name]} detail
    */
   emit(name, detail) {
     for (const listener of [...this.#listeners.get(name) ?? []]) {

@@ -6,7 +6,7 @@
 import { abandoned, connect } from "./connection.js";
 import { Disk } from "./disk.js";
 import { NbdError } from "./errors.js";
-import { Events } from "./events.js";
+import { Events, diskEvents } from "./events.js";
 import { explained } from "./localnetwork.js";
 import { infoRequest, listRequest, openRequest } from "./options.js";
 import { Pulse } from "./pulse.js";
@@ -47,7 +47,7 @@ export { codes, stages } from "./errors.js";
 export async function open(url, options) {
   const parts = openRequest(url, options);
   parts.signal?.throwIfAborted();
-  const events = new Events();
+  /** @type {Events<DiskEvents>} */ const events = new Events(diskEvents);
   const pulse = new Pulse(events);
   try {
     return new Disk(await connect(parts, pulse), parts.request.url, pulse, events);

@@ -20,7 +20,7 @@ export class Pulse {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #ended = false;
 
-  /** @param {import("./events.js").Events} events */
+  /** @param {import("./events.js").Events<import("./events.js").DiskEvents>} events */
   constructor(events) {
     this.#events = events;
     this.#counter = new Counter(() => events.heard("stats") && events.emit("stats", this.stats()));

@@ -4,7 +4,8 @@ import { check } from "../options.js";
 import { unlessAborted } from "../signals.js";
 import { attempts } from "./attempts.js";
 import { halt, hold } from "./emulator.js";
-import { Events, unharmed } from "./events.js";
+import { Events } from "../events.js";
+import { unharmed, v86Events } from "./events.js";
 import { patch } from "./pending.js";
 import { Requests } from "./requests.js";
 import { Stalls } from "./stalls.js";
@@ -44,7 +45,7 @@ export class V86Disk {
   #overlay;
   #identity;
   #pause;
-  #events = new Events();
+  /** @type {Events<import("./events.js").V86DiskEvents>} */ #events = new Events(v86Events);
   #stalls;
   #writes;
   #requests = new Requests();

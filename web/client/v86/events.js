@@ -1,6 +1,3 @@
-import { check, isFunction, isSignal } from "../options.js";
-import { invalid } from "../errors.js";
-
 /**
  * What a disk of an emulator tells. Times are in milliseconds.
  * @typedef {object} V86DiskEvents
@@ -16,38 +13,7 @@ import { invalid } from "../errors.js";
 /** @typedef {keyof V86DiskEvents} EventName */
 
 /** @type {readonly EventName[]} */
-const names = ["stalled", "resumed", "error", "closed"];
-
-/** The listeners of one disk. */
-export class Events {
-  /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
-
-  /**
-   * @template {EventName} Name
-   * @param {Name} name
-   * @param {(detail: V86DiskEvents[Name]) => void} listener
-   * @param {{signal?: AbortSignal}} options
-   */
-  on(name, listener, options) {
-    const { signal } = check(options, { signal: isSignal });
-    if (!names.includes(name)) throw invalid(`There is no event ${String(name)}: known are ${names.join(", ")}.`);
-    if (!isFunction(listener)) throw invalid(`The listener of the event ${name} must be a function.`);
-    if (signal?.aborted) return;
-    const own = (/** @type {any} */ detail) => listener(detail); // the same one may be added twice
-    const all = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, all.add(own));
-    signal?.addEventListener("abort", () => all.delete(own), { once: true });
-  }
-
-  /**
-   * @template {EventName} Name
-   * @param {Name} name
-   * @param {V86DiskEvents[Name]} detail
-   */
-  emit(name, detail) {
-    for (const listener of [...this.#listeners.get(name) ?? []]) unharmed(() => listener(detail));
-  }
-}
+export const v86Events = ["stalled", "resumed", "error", "closed"];
 
 /**
  * Calls what is not ours: what it throws is its owner's affair, who learns of

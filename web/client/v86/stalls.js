@@ -16,7 +16,7 @@ export class Stalls {
 
   /**
    * @param {number} after milliseconds
-   * @param {import("./events.js").Events} events
+   * @param {import("../events.js").Events<import("./events.js").V86DiskEvents>} events
    * @param {() => Emulator | undefined} emulator
    */
   constructor(after, events, emulator) {
