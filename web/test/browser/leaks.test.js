@@ -1,7 +1,7 @@
 // What a disk takes it gives back: Workers, connections, listeners, locks; and
 // one that stays open does not grow.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 import { inEachBrowser, until } from "./browsers.js";
 import { serveClient } from "./clientserver.js";
 import { Hole } from "./hole.js";
@@ -143,6 +143,8 @@ inEachBrowser("leaks", ({ page: openPage, name: browser }) => {
   /** @type {Lab} */ let lab;
   /** @type {Awaited<ReturnType<typeof serveClient>>} */ let site;
   /** @type {Hole} */ let hole;
+  /** @type {(name: string) => Promise<void>} */ let connect;
+  let disks = 0;
   let at = "";
   /** @type {Record<string, any>} */ let options;
   /** @type {string} */ let stranger;
@@ -152,15 +154,20 @@ inEachBrowser("leaks", ({ page: openPage, name: browser }) => {
     stranger = (await lab.pki("stranger")).ca;
     options = { tls: { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key } };
     site = await serveClient({ "/": "<!doctype html><title>leaks</title>", "/counting.js": counting, "/worker.js": `import "/counting.js"; import "/client/worker.js";` });
-    const { target } = await lab.nbdkit(await lab.disk("disk.img"), pki);
-    const port = await freePort();
-    hole = new Hole(port);
-    at = `127.0.0.1:${await hole.listen()}`;
-    await lab.processes.start({ port, host: "127.0.0.1" }, bridgeBinary, "serve", "--listen", `127.0.0.1:${port}`,
-      "--public-url", `http://${at}`, "--origin", site.origin, "--target", `lab=${target}`);
+    connect = async (name) => {
+      const { target } = await lab.nbdkit(await lab.disk(name), pki);
+      const port = await freePort();
+      hole = new Hole(port);
+      at = `127.0.0.1:${await hole.listen()}`;
+      await lab.processes.start({ port, host: "127.0.0.1" }, bridgeBinary, "serve", "--listen", `127.0.0.1:${port}`,
+        "--public-url", `http://${at}`, "--origin", site.origin, "--target", `lab=${target}`);
+    };
   });
+  // Each test has servers of its own: nbdkit 1.32 may end when several of its
+  // TLS connections are reset at once.
+  beforeEach(() => connect(`disk-${++disks}.img`));
+  afterEach(() => hole.close());
   after(async () => {
-    await hole?.close();
     await site?.close();
     await lab.close();
   });
