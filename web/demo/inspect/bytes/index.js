@@ -38,7 +38,7 @@ export class Bytes {
     startPointer(this.#grid, this.view);
     this.#grid.addEventListener("keydown", (event) => this.#onKey(event));
     this.#grid.addEventListener("pointermove", (event) => this.#onHover(event));
-    byId("hex-progress", HTMLElement).append(this.#progress.element);
+    byId("hex-progress", HTMLElement).replaceWith(this.#progress.element);
     this.#startButtons();
   }
 
@@ -69,7 +69,7 @@ export class Bytes {
     if (!this.#shown) return;
     const { from, length, cursor } = this.view.selection;
     this.#where.textContent = length > 1
-      ? `${grouped(length)} bytes (${humanSize(length)}) selected, 0x${hexOffset(from)} to 0x${hexOffset(from + length - 1)}.`
+      ? `${grouped(length)} bytes${length < 1024 ? "" : ` (${humanSize(length)})`} selected, 0x${hexOffset(from)} to 0x${hexOffset(from + length - 1)}.`
       : `Byte ${grouped(cursor)}, 0x${hexOffset(cursor)}, in sector ${grouped(Math.floor(cursor / 512))}${this.#partText(cursor)}.${this.#fieldText(cursor)}`;
     this.side.draw();
     this.#tellBad();

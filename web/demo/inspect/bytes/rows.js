@@ -15,7 +15,12 @@ const letters = Array.from({ length: 256 }, (_, b) => b >= 0x20 && b < 0x7f ? St
  * @property {string} label for screen readers, where the digits don't say all
  */
 
-/** @typedef {{row: HTMLElement, offset: HTMLElement, cells: HTMLElement[], letters: HTMLElement[], seen: string[]}} Slot */
+/** A byte's two elements, and what they show now. @typedef {{cell: HTMLElement, digits: Text, letter: HTMLElement, text: Text, byte: number | null | undefined, classes: string, label: string}} Pair */
+
+/** @typedef {{row: HTMLElement, offset: Text, at: number, pairs: Pair[]}} Slot */
+
+/** Where there is no byte: after the disk's end. */
+const nothing = -1;
 
 export class Rows {
   /** @type {Slot[]} */ #slots = [];
@@ -33,20 +38,22 @@ export class Rows {
    * Makes the elements, if the shape is another.
    * @param {number} count rows
    * @param {number} width bytes in a row
+   * @param {number} wide digits of offsets
    */
-  shape(count, width) {
+  shape(count, width, wide) {
+    this.#showHead(wide, width);
     if (width === this.#width && count === this.#slots.length) return;
     if (width !== this.#width) this.#slots = [];
     this.#width = width;
-    this.#showHead();
     while (this.#slots.length < count) this.#slots.push(slot(this.#slots.length, width));
     this.#slots.length = count;
     this.#grid.replaceChildren(this.#head, ...this.#slots.map(({ row }) => row));
   }
 
-  #showHead() {
-    const names = Array.from({ length: this.#width }, (_, i) => cell("columnheader", i.toString(16).toUpperCase(), gap(i, "hex-byte")));
-    this.#head.replaceChildren(cell("columnheader", "Offset", "hex-offset"), ...names, cell("columnheader", "Text", "hex-text"));
+  /** @param {number} wide digits of offsets @param {number} width */
+  #showHead(wide, width) {
+    const names = Array.from({ length: width }, (_, i) => cell("columnheader", i.toString(16).toUpperCase().padStart(2), "hex-byte"));
+    this.#head.replaceChildren(cell("columnheader", "Offset".padEnd(wide), "hex-offset"), ...names, cell("columnheader", "Text", "hex-text"));
     this.#head.setAttribute("aria-rowindex", "1");
   }
 
@@ -57,24 +64,20 @@ export class Rows {
    * @param {readonly Look[]} looks of its bytes, fewer at the disk's end
    */
   draw(index, offset, wide, looks) {
-    const { row, offset: head, cells, letters: text, seen } = this.#slots[index];
-    row.hidden = offset < 0;
+    const slot = this.#slots[index];
+    if (slot.row.hidden !== offset < 0) slot.row.hidden = offset < 0;
     if (offset < 0) return;
-    const title = hexOffset(offset, wide);
-    if (head.textContent !== title) head.textContent = title;
-    row.setAttribute("aria-rowindex", String(offset / this.#width + 2));
-    for (let i = 0; i < this.#width; i++) {
-      const look = looks[i];
-      const key = look ? `${look.byte}/${look.classes}/${look.label}` : "";
-      if (seen[i] === key) continue;
-      seen[i] = key;
-      drawByte(cells[i], text[i], look, i);
+    if (slot.at !== offset) {
+      slot.at = offset;
+      slot.offset.data = hexOffset(offset, wide);
+      slot.row.setAttribute("aria-rowindex", String(offset / this.#width + 2));
     }
+    slot.pairs.forEach((pair, i) => drawByte(pair, looks[i] ?? { byte: nothing, classes: "", label: "" }));
   }
 
   /** The id of a byte's element. @param {number} index of the slot @param {number} column */
   idOf(index, column) {
-    return this.#slots[index]?.cells[column]?.id;
+    return this.#slots[index]?.pairs[column]?.cell.id;
   }
 
   /**
@@ -89,31 +92,53 @@ export class Rows {
   }
 }
 
-/** @param {HTMLElement} cell @param {HTMLElement} letter @param {Look | undefined} look @param {number} column */
-function drawByte(cell, letter, look, column) {
-  const { byte, classes, label } = look ?? { byte: -1, classes: "", label: "" };
-  cell.textContent = byte === -1 ? "" : byte === null ? "!!" : byte === undefined ? "··" : digits[byte];
-  letter.textContent = byte === -1 ? "" : byte === null ? "!" : byte === undefined ? " " : letters[byte];
-  cell.className = `${gap(column, "hex-byte")} ${classes}`;
-  letter.className = classes;
-  if (label) cell.setAttribute("aria-label", label);
-  else cell.removeAttribute("aria-label");
-  cell.ariaSelected = String(classes.includes("chosen"));
+/**
+ * Touches only what is another than before: that is what scrolling costs.
+ * @param {Pair} pair
+ * @param {Look} look
+ */
+function drawByte(pair, { byte, classes, label }) {
+  if (pair.byte !== byte) {
+    pair.byte = byte;
+    pair.digits.data = byte === nothing ? "  " : byte === null ? "!!" : byte === undefined ? "··" : digits[byte];
+    pair.text.data = byte === nothing ? " " : byte === null ? "!" : byte === undefined ? " " : letters[byte];
+  }
+  if (pair.classes !== classes) {
+    pair.classes = classes;
+    pair.cell.className = `hex-byte ${classes}`;
+    pair.letter.className = classes;
+    pair.cell.ariaSelected = String(classes.includes("chosen"));
+  }
+  if (pair.label === label) return;
+  pair.label = label;
+  if (label) pair.cell.setAttribute("aria-label", label);
+  else pair.cell.removeAttribute("aria-label");
 }
 
 /** @param {number} index @param {number} width @returns {Slot} */
 function slot(index, width) {
   const row = element("div", "", "hex-row");
   row.role = "row";
-  const offset = cell("rowheader", "", "hex-offset");
-  const cells = Array.from({ length: width }, (_, i) => cell("gridcell", "", gap(i, "hex-byte")));
-  const letters = cells.map(() => element("span"));
-  [...cells, ...letters].forEach((e, i) => { e.dataset.column = String(i % width); });
-  cells.forEach((e, i) => { e.id = `byte-${index}-${i}`; });
+  const offset = new Text("");
+  const head = cell("rowheader", "", "hex-offset");
+  head.append(offset);
+  const pairs = Array.from({ length: width }, (_, column) => pair(index, column));
   const text = cell("gridcell", "", "hex-text");
-  text.append(...letters);
-  row.append(offset, ...cells, text);
-  return { row, offset, cells, letters, seen: [] };
+  text.append(...pairs.map(({ letter }) => letter));
+  row.append(head, ...pairs.map(({ cell }) => cell), text);
+  return { row, offset, at: -1, pairs };
+}
+
+/** @param {number} index @param {number} column @returns {Pair} */
+function pair(index, column) {
+  const [digits, text] = [new Text("  "), new Text(" ")];
+  const made = cell("gridcell", "", "hex-byte");
+  made.id = `byte-${index}-${column}`;
+  made.append(digits);
+  const letter = element("span");
+  letter.append(text);
+  made.dataset.column = letter.dataset.column = String(column);
+  return { cell: made, digits, letter, text, byte: nothing, classes: "", label: "" };
 }
 
 /** @param {string} role @param {string} text @param {string} className */
@@ -121,9 +146,4 @@ function cell(role, text, className) {
   const made = element("span", text, className);
   made.role = role;
   return made;
-}
-
-/** A wider gap stands before every eighth byte. @param {number} column @param {string} className */
-function gap(column, className) {
-  return column > 0 && column % 8 === 0 ? `${className} gap` : className;
 }

@@ -142,7 +142,7 @@ export class ByteView {
     this.width = clientWidth >= (offsetDigits(this.size) + 16 * 4 + 8) * character ? 16 : 8;
     const rowHeight = parseFloat(style.lineHeight) || usualHeight;
     this.scroll.shape({ rows: Math.ceil(this.size / this.width), visible: Math.floor(clientHeight / rowHeight) - 1, rowHeight });
-    this.#rows.shape(this.scroll.visible, this.width);
+    this.#rows.shape(this.scroll.visible, this.width, offsetDigits(this.size));
     this.#grid.setAttribute("aria-colcount", String(this.width + 2));
     this.#grid.setAttribute("aria-rowcount", String(this.scroll.rows + 1));
     this.scroll.moveTo(Math.floor(first / this.width));

@@ -32,7 +32,7 @@ export class Overview {
       search: (part) => this.#session?.searchIn(part),
     });
     this.map = new BlockMap(this.#canvas, byId("map-hint", HTMLElement), (offset) => this.#session?.showBytes(offset));
-    byId("map-progress", HTMLElement).append(this.#progress.element);
+    byId("map-progress", HTMLElement).replaceWith(this.#progress.element);
     this.#start.addEventListener("click", () => { this.#survey(); });
   }
 

@@ -6,7 +6,7 @@ import { Cells } from "./survey.js";
 const [maxCells, columns] = [4096, 128];
 
 /** What of a cell that has any data at all is drawn as data, at least. */
-const leastData = 0.3;
+const leastData = 0.5;
 
 export class BlockMap {
   #canvas;

@@ -37,7 +37,7 @@ export class Search {
     this.#cursor = cursor;
     this.#report = report;
     this.#hits = new HitList((offset, length) => this.#session?.showBytes(offset, length));
-    byId("search-progress", HTMLElement).append(this.#progress.element);
+    byId("search-progress", HTMLElement).replaceWith(this.#progress.element);
     byId("search-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.#search();
