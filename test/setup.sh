@@ -13,7 +13,7 @@ wanted=(
   chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
-  grub-mkimage:grub-common
+  grub-mkimage:grub-common cpio:cpio
 )
 # What has no program: a file, and the package with it.
 wanted_files=(
@@ -61,30 +61,16 @@ unpack_qemu() {
   [ ! -x $qemu_new/usr/bin/qemu-nbd ] || return 0
   echo "Unpacking a new qemu into test/$qemu_new"
   # In a subshell that ends at the first failure, also behind a condition.
-  bash -euo pipefail -c "$(declare -f fetch_qemu own_mirror); fetch_qemu $qemu_new" && return
+  bash -euo pipefail -c ". ./debian.sh; $(declare -f fetch_qemu); fetch_qemu $qemu_new" && return
   rm -rf $qemu_new
   echo "The tests with extended headers can't run: qemu-utils of the distribution's backports can't be had or does not start" >&2
 }
 
-# own_mirror prints the first repository of the machine's own configuration.
-own_mirror() {
-  apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
-    awk -v suite="$1" '$1 == suite && !done { print $2; done = 1 }'
-}
-
-# fetch_qemu FOLDER: with lists and a cache of its own, so that apt's stay.
+# fetch_qemu FOLDER
 fetch_qemu() {
-  local codename mirror work keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mirror=$(own_mirror "$codename")
-  [ -n "$mirror" ]
   work=$(mktemp -d)
   trap "rm -rf '$work'" EXIT
-  mkdir -p "$work/empty" "$work/lists/partial" "$work/cache/archives/partial"
-  echo "deb [signed-by=$keys] $mirror $codename-backports main" >"$work/list"
-  local apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/list" -o "Dir::Etc::sourceparts=$work/empty"
-    -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
-  "${apt[@]}" update
+  private_apt "$work" "$(. /etc/os-release && echo "$VERSION_CODENAME")-backports" "$(dpkg --print-architecture)"
   (cd "$work" && "${apt[@]}" download qemu-utils)
   dpkg -x "$work"/qemu-utils_*.deb "$1"
   "$1/usr/bin/qemu-nbd" --version >/dev/null # its libraries must be there
