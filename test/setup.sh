@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go and Node: Debian, as root. Elsewhere it
 # says what to install, and the tests that need it are skipped. With names of
-# programs it installs those alone.
+# programs and files it installs those alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 export DEBIAN_FRONTEND=noninteractive
@@ -29,12 +29,14 @@ install_packages() {
     [[ $only == *" ${item%%:*} "* ]] || continue
     command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
   done
+  [ $# != 0 ] || only=" ${wanted_files[*]%%:*} "
   for item in "${wanted_files[@]}"; do
-    [ $# != 0 ] || [ -e "${item%%:*}" ] || missing+=("${item##*:}")
+    [[ $only == *" ${item%%:*} "* ]] || continue
+    [ -e "${item%%:*}" ] || missing+=("${item##*:}")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Some tests can't run. For all of them, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    echo "Not everything can run. For all of it, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
     return 0
   fi
   echo "Installing ${missing[*]}"
@@ -76,5 +78,14 @@ fetch_qemu() {
   "$1/usr/bin/qemu-nbd" --version >/dev/null # its libraries must be there
 }
 
+# What boots in emulators is unpacked too, since it is for another machine.
+unpack_linux() {
+  bash images/packages.sh .packages >/dev/null && return
+  echo "The tests that boot Linux can't run: its packages can't be had" >&2
+}
+
 install_packages "$@"
-if [ $# = 0 ] && command -v apt-get >/dev/null; then unpack_qemu; fi
+if [ $# = 0 ] && command -v apt-get >/dev/null; then
+  unpack_qemu
+  unpack_linux
+fi

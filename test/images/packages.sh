@@ -22,6 +22,6 @@ if [ ! -e "$unpacked" ]; then
   for package in "$kernel"_*.deb busybox-static_*.deb seabios_*.deb; do dpkg-deb -x "$package" unpacked; done
   # Most of the modules, 150 MB, drive what no emulator has.
   find unpacked/lib/modules -type f -path '*/drivers/*' -not -path '*/drivers/ata/*' -not -path '*/drivers/scsi/*' -delete
-  mv -T unpacked "$unpacked"
+  mv -T unpacked "$unpacked" || [ -e "$unpacked" ] # another process was faster
 fi
 echo "$unpacked"
