@@ -34,5 +34,5 @@ func OpenContext(ctx context.Context, r io.ReaderAt, size int64) (opened Volume,
 }
 
 func openFormat(s *source) (format, error) {
-	return nil, unsupported("nothing that is known was found")
+	return openExt(s)
 }
