@@ -33,6 +33,8 @@ type node any
 type child struct {
 	name []byte // as on the disk; UTF-16 as utf16Name makes it
 	node node
+	// entry is what a list shows, where the folder itself tells it; else nil.
+	entry *Entry
 }
 
 // A content is what a file holds.

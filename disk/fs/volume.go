@@ -150,6 +150,9 @@ func (v *volume) entry(s *source, c child) (e Entry, err error) {
 // readEntry keeps a panic over one entry from ending the list.
 func (v *volume) readEntry(s *source, c child) (e Entry, err error) {
 	defer rescue(&err)
+	if c.entry != nil {
+		return *c.entry, nil
+	}
 	return v.format.entry(s, c.node)
 }
 
