@@ -187,8 +187,8 @@ func (n *ntfs) content(s *source, at node, stream string) (content, error) {
 	switch {
 	case data == nil && stream != "":
 		return nil, noStream(stream)
-	case data == nil:
-		return nil, damaged("file record %d has no content", f.ref.number)
+	case data == nil: // as some of the system's own
+		return &ntfsContent{attribute: &ntfsAttribute{resident: true}}, nil
 	case data.flags&ntfsEncrypted != 0:
 		return nil, unsupported("the content is encrypted (EFS)")
 	case data.flags&ntfsCompressed > 1:
