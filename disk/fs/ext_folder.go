@@ -108,5 +108,5 @@ func extChild(entry []byte) child {
 	if number == 0 || string(name) == "." || string(name) == ".." || len(name) == 0 {
 		return child{}
 	}
-	return child{append([]byte(nil), name...), extNumber(number)}
+	return child{name: append([]byte(nil), name...), node: extNumber(number)}
 }

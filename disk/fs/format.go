@@ -16,7 +16,8 @@ type format interface {
 	// to an end on any disk; the source's budget helps.
 	children(s *source, folder node) iter.Seq2[child, error]
 	// entry is what a list shows of n. Its Name is filled in by the volume.
-	// The Type must be TypeFolder exactly for what children can list.
+	// The Type must be TypeFolder exactly for what children can list, and two
+	// folders have the same ID only if they are the same.
 	entry(s *source, n node) (Entry, error)
 	// details is entry and more; of extents the first MaxExtents.
 	details(s *source, n node) (Details, error)
@@ -33,6 +34,8 @@ type node any
 type child struct {
 	name []byte // as on the disk; UTF-16 as utf16Name makes it
 	node node
+	// entry is what a list shows, where the folder itself tells it; else nil.
+	entry *Entry
 }
 
 // A content is what a file holds.

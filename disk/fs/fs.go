@@ -58,7 +58,9 @@ const (
 	TypeOther   Type = "other" // what the disk says is nothing of these
 )
 
-// An Entry is what a list shows of one name in a folder.
+// An Entry is what a list shows of one name in a folder. NTFS keeps sizes and
+// times in the folder too, and these are listed: for hard links, Windows lets
+// them grow old. What counts is what Stat says.
 type Entry struct {
 	Name     string `json:"name"` // in the form of Escape
 	Type     Type   `json:"type"`

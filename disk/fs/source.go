@@ -65,10 +65,11 @@ func (s *source) read(n int, offset int64) ([]byte, error) {
 	return p, s.readFull(p, offset)
 }
 
-// ReadAt is readFull as libraries want it.
+// ReadAt is io.ReaderAt, for disk.Probe.
 func (s *source) ReadAt(p []byte, offset int64) (int, error) {
-	if err := s.readFull(p, offset); err != nil {
+	s.bytes -= int64(len(p))
+	if err := s.step(); err != nil {
 		return 0, err
 	}
-	return len(p), nil
+	return s.pages.ReadContext(s.ctx, p, offset)
 }

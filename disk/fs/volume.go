@@ -150,6 +150,9 @@ func (v *volume) entry(s *source, c child) (e Entry, err error) {
 // readEntry keeps a panic over one entry from ending the list.
 func (v *volume) readEntry(s *source, c child) (e Entry, err error) {
 	defer rescue(&err)
+	if c.entry != nil {
+		return *c.entry, nil
+	}
 	return v.format.entry(s, c.node)
 }
 
@@ -157,7 +160,8 @@ func (v *volume) readEntry(s *source, c child) (e Entry, err error) {
 type place struct {
 	source *source
 	node   node
-	name   string // of the last step; "" of the root
+	name   string          // of the last step; "" of the root
+	above  map[uint64]bool // the ID of each folder on the way
 }
 
 func (v *volume) find(ctx context.Context, path string) (place, error) {
@@ -165,7 +169,7 @@ func (v *volume) find(ctx context.Context, path string) (place, error) {
 		return place{}, ErrClosed
 	}
 	steps, err := splitPath(path)
-	at := place{source: newSource(ctx, v.pages), node: v.format.root()}
+	at := place{source: newSource(ctx, v.pages), node: v.format.root(), above: map[uint64]bool{}}
 	for _, name := range steps {
 		if err != nil {
 			break
@@ -178,12 +182,19 @@ func (v *volume) find(ctx context.Context, path string) (place, error) {
 	return at, err
 }
 
+// isFolder also sees to it that no folder is within itself.
 func (v *volume) isFolder(at place) error {
 	e, err := v.format.entry(at.source, at.node)
-	if err == nil && e.Type != TypeFolder {
+	switch {
+	case err != nil:
+		return err
+	case e.Type != TypeFolder:
 		return fmt.Errorf("%w: %s is a %s", ErrNotFolder, at.name, e.Type)
+	case e.ID != 0 && at.above[e.ID]:
+		return damaged("the folder %s is within itself", at.name)
 	}
-	return err
+	at.above[e.ID] = true
+	return nil
 }
 
 // explain makes an *Error of what an operation ended with, a panic included.
