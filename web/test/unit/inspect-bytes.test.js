@@ -57,7 +57,7 @@ test("bytes read as numbers, times and texts", () => {
     ["fe", "Signed 8 bits", "-2"], ["fe", "Unsigned 8 bits", "254"], ["feff", "Signed 16 bits", "-2", "-257"], ["0100", "Unsigned 16 bits", "1", "256"],
     ["ffffffff", "Signed 32 bits", "-1", "-1"], ["00000080", "Unsigned 32 bits", "2147483648", "128"],
     ["ffffffffffffffff", "Unsigned 64 bits", "18446744073709551615", "18446744073709551615"], ["0000000000000080", "Signed 64 bits", "-9223372036854775808", "128"],
-    ["0000803f", "Float 32 bits", "1", "4.60060299e-41"], ["000000000000f03f", "Float 64 bits", "1", "3.03865197e-319"], ["0000c07f", "Float 32 bits", "NaN", "6.90541533e-41"],
+    ["0000803f", "Float 32 bits", "1", "4.60060299e-41"], ["000000000000f03f", "Float 64 bits", "1", "3.03865194e-319"], ["0000c07f", "Float 32 bits", "NaN", "6.90541533e-41"],
     ["00ca9a3b", "UNIX time, 32 bits", "2001-09-09 01:46:40 UTC", "1970-06-03 06:52:11 UTC"],
     ["00000000000000ff", "UNIX time, 64 bits", "—", "1970-01-01 00:04:15 UTC"],
     ["00803ed5deb19d01", "FILETIME", "1970-01-01 00:00:00 UTC", "—"],

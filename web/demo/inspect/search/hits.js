@@ -4,7 +4,6 @@ import { grouped } from "../../page/text.js";
 import { hexOffset } from "../bytes/position.js";
 
 /** @typedef {import("../inspector.js").Hit} Hit */
-/** @typedef {import("./needles.js").Needle} Needle */
 
 /** Hits that are kept at most. */
 export const maxHits = 10_000;
@@ -12,6 +11,8 @@ export const maxHits = 10_000;
 const pageSize = 50;
 /** Bytes of a hit that are shown. */
 const shownBytes = 32;
+/** Bytes that are shown before and after a hit. */
+export const around = 8;
 
 export class HitList {
   #body = byId("hits-body", HTMLTableSectionElement);
@@ -21,7 +22,6 @@ export class HitList {
   #next = byId("hits-next", HTMLButtonElement);
   #onChoose;
   /** @type {Hit[]} */ #hits = [];
-  /** @type {readonly Needle[]} */ #needles = [];
   #page = 0;
 
   /** @param {(offset: number, length: number) => void} onChoose */
@@ -39,9 +39,7 @@ export class HitList {
     return this.#hits.length;
   }
 
-  /** @param {readonly Needle[]} needles */
-  begin(needles) {
-    this.#needles = needles;
+  begin() {
     this.#hits = [];
     this.#page = 0;
     this.#draw();
@@ -81,13 +79,12 @@ export class HitList {
   /** @param {Hit} hit */
   #row(hit) {
     const row = element("tr");
-    const needle = this.#needles[hit.needle];
     const place = element("th");
     place.scope = "row";
-    const go = button(`0x${hexOffset(hit.offset, 8)}`, () => this.#onChoose(hit.offset, needle?.bytes.length ?? 1));
+    const go = button(`0x${hexOffset(hit.offset, 8)}`, () => this.#onChoose(hit.offset, hit.length));
     go.className = "link code";
     place.append(go);
-    row.append(place, element("td", needle?.name ?? ""), context(hit, hexText), context(hit, plainText));
+    row.append(place, element("td", hit.encoding?.toUpperCase() ?? "bytes"), context(hit, hexText), context(hit, plainText));
     return row;
   }
 }
@@ -97,10 +94,12 @@ export class HitList {
  * @param {Hit} hit
  * @param {(bytes: Uint8Array) => string} form
  */
-function context({ before, bytes, after }, form) {
+function context({ bytes, before, length }, form) {
   const cell = element("td", "", "code context");
-  const shown = bytes.subarray(0, shownBytes);
-  cell.append(form(before.subarray(-8)), element("mark", form(shown)), shown.length < bytes.length ? "…" : form(after.subarray(0, 8)));
+  const end = before + length;
+  const shown = Math.min(length, shownBytes);
+  cell.append(form(bytes.subarray(Math.max(0, before - around), before)), element("mark", form(bytes.subarray(before, before + shown))),
+    shown < length ? "…" : form(bytes.subarray(end, end + around)));
   return cell;
 }
 

@@ -3,14 +3,12 @@ import { byId, element } from "../../page/dom.js";
 import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize } from "../../page/text.js";
 import { titleOf } from "../overview/bar.js";
-import { HitList, maxHits } from "./hits.js";
-import { NeedleError, needlesOf } from "./needles.js";
+import { HitList, around, maxHits } from "./hits.js";
+import { NeedleError, needleOf } from "./needles.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../inspector.js").Part} Part */
 
-/** Bytes before and after a hit that are shown. */
-const context = 16;
 /** Parts that a search can be held to, in the list. */
 const maxRanges = 128;
 
@@ -60,7 +58,7 @@ export class Search {
     this.#parts = new Map(parts.slice(0, maxRanges).map((part, i) => [`part-${i}`, part]));
     this.#range.replaceChildren(option("disk", "the whole disk"), option("cursor", "from the cursor on"),
       ...[...this.#parts].map(([value, part]) => option(value, `${titleOf(part)}, ${humanSize(part.length)}`)));
-    this.#hits.begin([]);
+    this.#hits.begin();
     this.#status.textContent = "";
   }
 
@@ -86,9 +84,9 @@ export class Search {
     return { offset, length: size - offset };
   }
 
-  #readNeedles() {
+  #readNeedle() {
     try {
-      return needlesOf(this.#what.value, /** @type {import("./needles.js").NeedleKind} */ (this.#kind.value), this.#ignoreCase.checked);
+      return needleOf(this.#what.value, /** @type {import("./needles.js").NeedleKind} */ (this.#kind.value), this.#ignoreCase.checked);
     } catch (error) {
       if (!(error instanceof NeedleError)) throw error;
       this.#what.setCustomValidity(error.message);
@@ -99,14 +97,14 @@ export class Search {
 
   async #search() {
     const session = this.#session;
-    const needles = this.#readNeedles();
-    if (!session || !needles) return;
+    const needle = this.#readNeedle();
+    if (!session || !needle) return;
     const range = this.#chosenRange();
-    this.#hits.begin(needles);
+    this.#hits.begin();
     this.#status.textContent = "";
     this.#start.disabled = true;
     try {
-      await this.#progress.run(`Searching ${humanSize(range.length)}`, (signal, onProgress) => this.#collect(session, { ...range, needles, signal, onProgress }));
+      await this.#progress.run(`Searching ${humanSize(range.length)}`, (signal, onProgress) => this.#collect(session, { ...range, needles: [needle], signal, onProgress }));
       this.#tell(this.#hits.full ? `Stopped at ${grouped(maxHits)} hits; search a smaller range for the rest.` : "The search is done");
     } catch (error) {
       if (/** @type {any} */ (error)?.name === "AbortError") this.#tell("Stopped");
@@ -118,7 +116,7 @@ export class Search {
 
   /** @param {Session} session @param {import("../inspector.js").SearchOptions} options */
   async #collect(session, options) {
-    for await (const hits of session.inspector.search({ ...options, context, skipHoles: this.#skipHoles.checked })) {
+    for await (const hits of session.inspector.search({ ...options, context: around, skipHoles: this.#skipHoles.checked })) {
       options.signal?.throwIfAborted();
       this.#hits.add(hits);
       if (this.#hits.full) return;

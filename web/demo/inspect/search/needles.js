@@ -1,11 +1,11 @@
 // What is searched for, as people type it.
 
-/** The most that is searched for at once, in bytes. */
+/** The most that is searched for at once, in bytes of UTF-8 or of hexadecimal. */
 export const maxNeedle = 256;
 
-/** @typedef {"hex" | "text" | "utf-8" | "utf-16le" | "utf-16be"} NeedleKind "text" is all three encodings */
+/** @typedef {import("../inspector.js").Needle} Needle */
 
-/** @typedef {{bytes: Uint8Array<ArrayBuffer>, ignoreCase: boolean, name: string}} Needle */
+/** How the search's field is read: "text" is in any of the encodings. @typedef {"hex" | "text" | "utf-8" | "utf-16le" | "utf-16be"} NeedleKind */
 
 /** What can't be searched for; the message is for the user. */
 export class NeedleError extends Error {}
@@ -13,25 +13,22 @@ export class NeedleError extends Error {}
 /**
  * @param {string} text
  * @param {NeedleKind} kind
- * @param {boolean} ignoreCase of ASCII letters; it means nothing for "hex"
- * @returns {Needle[]}
+ * @param {boolean} ignoreCase of the letters A to Z; it means nothing for "hex"
+ * @returns {Needle}
  * @throws {NeedleError}
  */
-export function needlesOf(text, kind, ignoreCase) {
-  if (kind === "hex") return [checked({ bytes: hexBytes(text), ignoreCase: false, name: "bytes" })];
+export function needleOf(text, kind, ignoreCase) {
+  if (kind === "hex") return { bytes: checked(hexBytes(text)) };
   if (text === "") throw new NeedleError("Type a text to search for.");
   if (!text.isWellFormed()) throw new NeedleError("The text has half of a character; type it anew.");
-  const all = /** @type {const} */ (["utf-8", "utf-16le", "utf-16be"]);
-  return all.filter((encoding) => kind === "text" || kind === encoding)
-    .map((encoding) => checked({ bytes: encoded(text, encoding), ignoreCase, name: names[encoding] }));
+  checked(new TextEncoder().encode(text));
+  return kind === "text" ? { text, ignoreCase } : { text, ignoreCase, encodings: [kind] };
 }
 
-const names = { "utf-8": "UTF-8", "utf-16le": "UTF-16LE", "utf-16be": "UTF-16BE" };
-
-/** @param {Needle} needle */
-function checked(needle) {
-  if (needle.bytes.length > maxNeedle) throw new NeedleError(`That is ${needle.bytes.length} bytes; a search takes ${maxNeedle} at most.`);
-  return needle;
+/** @template {Uint8Array} T @param {T} bytes @returns {T} */
+function checked(bytes) {
+  if (bytes.length > maxNeedle) throw new NeedleError(`That is ${bytes.length} bytes; a search takes ${maxNeedle} at most.`);
+  return bytes;
 }
 
 /** @param {string} text */
@@ -39,13 +36,4 @@ function hexBytes(text) {
   const digits = text.replace(/0x|[\s,:;-]/gi, "");
   if (!/^([0-9a-f]{2})+$/i.test(digits)) throw new NeedleError("Type bytes as pairs of hexadecimal digits, such as 55 AA.");
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-}
-
-/** @param {string} text @param {"utf-8" | "utf-16le" | "utf-16be"} encoding */
-function encoded(text, encoding) {
-  if (encoding === "utf-8") return new TextEncoder().encode(text);
-  const bytes = new Uint8Array(text.length * 2);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < text.length; i++) view.setUint16(i * 2, text.charCodeAt(i), encoding === "utf-16le");
-  return bytes;
 }
