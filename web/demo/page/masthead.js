@@ -37,7 +37,7 @@ function anchor({ path, name }, link) {
   const made = element("a", name);
   const url = new URL(path, root);
   made.href = url.href;
-  if (url.pathname === location.pathname) made.setAttribute("aria-current", "page");
+  if (url.pathname === location.pathname.replace(/index\.html$/, "")) made.setAttribute("aria-current", "page");
   // As late as can be: by then the form leads somewhere.
   for (const type of ["pointerdown", "focus"]) made.addEventListener(type, () => { made.href = url.href + formatLink(link()); });
   return made;
