@@ -7,8 +7,8 @@ import { element } from "./dom.js";
 const SIGNS = { info: "i", warn: "!", danger: "✕" };
 
 /**
- * A headline that is spoken when it changes, and below it a detail that may
- * change all the time and is not.
+ * A headline that is spoken when it changes, and below it what may change all
+ * the time and is not.
  */
 export class Banner {
   element = element("div");
@@ -16,6 +16,8 @@ export class Banner {
   #spoken = element("p");
   #headline = element("strong");
   #detail = element("p");
+  #why = element("details");
+  #reason = element("p");
 
   /** @param {Kind} [kind] */
   constructor(kind = "warn") {
@@ -24,7 +26,8 @@ export class Banner {
     this.#sign.ariaHidden = "true";
     this.#spoken.role = "status"; // there from the start: what comes with its text may stay unspoken
     this.#spoken.append(this.#headline);
-    this.element.append(this.#sign, this.#spoken, this.#detail);
+    this.#why.append(element("summary", "Why"), this.#reason);
+    this.element.append(this.#sign, this.#spoken, this.#detail, this.#why);
     this.hide();
     document.body.append(this.element);
   }
@@ -32,19 +35,33 @@ export class Banner {
   /**
    * @param {string} headline
    * @param {string} [detail]
+   * @param {string} [reason] long or technical, and folded away
    */
-  show(headline, detail = "") {
+  show(headline, detail = "", reason = "") {
     this.element.classList.remove("idle");
-    if (this.#headline.textContent !== headline) this.#headline.textContent = headline;
-    this.#detail.textContent = detail;
+    put(this.#headline, headline);
+    put(this.#detail, detail);
+    put(this.#reason, reason);
+    this.#why.hidden = !reason;
   }
 
   hide() {
     this.element.classList.add("idle");
-    this.#headline.textContent = this.#detail.textContent = "";
+    this.#why.open = false;
+    this.#why.hidden = true;
+    for (const part of [this.#headline, this.#detail, this.#reason]) put(part, "");
   }
 
   remove() {
     this.element.remove();
   }
+}
+
+/**
+ * Leaves what is the same alone: it may be heard, or selected.
+ * @param {HTMLElement} part
+ * @param {string} text
+ */
+function put(part, text) {
+  if (part.textContent !== text) part.textContent = text;
 }

@@ -22,7 +22,10 @@ export function startMasthead(says, link) {
   if (!header) throw new Error("the page has no header");
   header.className = "masthead";
   const title = element("div");
-  title.append(element("h1", "nbdbridge"), element("p", says));
+  const icon = element("img");
+  icon.src = new URL("icon.svg", import.meta.url).href;
+  icon.alt = "";
+  title.append(icon, element("h1", "nbdbridge"), element("p", says));
   const nav = element("nav");
   nav.setAttribute("aria-label", "Pages");
   nav.append(...PAGES.map((page) => anchor(page, link)));

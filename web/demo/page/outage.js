@@ -26,7 +26,8 @@ class Outage {
   #banner = new Banner();
   #meanwhile;
   #stalled = false;
-  /** Why it was lost, and what is done. */ #lost = "";
+  /** Of connecting again, if the connection is lost. */ #attempt = 0;
+  #cause = "";
   /** As by Date.now(). */ #since = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #clock;
 
@@ -52,12 +53,14 @@ class Outage {
    * @param {Error} cause
    */
   lost(attempt, cause) {
-    this.#lost = `Connecting again, attempt ${attempt}: ${visible(cause.message)}`;
+    this.#attempt = attempt;
+    this.#cause = visible(cause.message);
     this.#begin(Date.now());
   }
 
   reconnected() {
-    this.#lost = "";
+    this.#attempt = 0;
+    this.#cause = "";
     this.#tell();
   }
 
@@ -69,9 +72,10 @@ class Outage {
   }
 
   #tell() {
-    if (!this.#stalled && !this.#lost) return this.#over();
-    const what = this.#lost ? "The connection is lost." : "The server does not answer.";
-    this.#banner.show(`${what} ${this.#meanwhile}`, `For ${duration(Date.now() - this.#since)}. ${this.#lost}`);
+    if (!this.#stalled && !this.#attempt) return this.#over();
+    const what = this.#attempt ? "The connection is lost." : "The server does not answer.";
+    const tried = this.#attempt ? ` Connecting again, attempt ${this.#attempt}.` : "";
+    this.#banner.show(`${what} ${this.#meanwhile}`, `For ${duration(Date.now() - this.#since)}.${tried}`, this.#cause);
   }
 
   #over() {
