@@ -25,6 +25,7 @@ var webFiles = fstest.MapFS{
 	"demo/index.html":     {Data: []byte("<p>")},
 	"demo/vm/index.html":  {Data: []byte("<p>vm")},
 	"demo/icon.svg":       {Data: []byte("<svg/>")},
+	"demo/vm/lib.mjs":     {Data: []byte("module")},
 }
 
 func newWebFiles(t *testing.T) *assets {
@@ -70,6 +71,7 @@ func TestContentTypes(t *testing.T) {
 		"/demo/index.html":     "text/html; charset=utf-8",
 		"/demo/vm/":            "text/html; charset=utf-8",
 		"/demo/icon.svg":       "image/svg+xml",
+		"/demo/vm/lib.mjs":     "text/javascript; charset=utf-8",
 	} {
 		r := ask(a, "GET", path)
 		if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != want {
