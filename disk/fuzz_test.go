@@ -1,48 +1,65 @@
 package disk
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 	"unicode/utf8"
 )
 
-// fuzzDisk is a disk with a beginning and an end, and sectors that can't be read.
-func fuzzDisk(head, tail []byte, size, bad int64) *testDisk {
-	d := newDisk(size % (1 << 42))
-	if d.size < 0 {
-		d.size = -d.size
+// fuzzDisk reads a disk from a list of pieces, so that inputs stay small: a
+// place of four bytes, the length, and the bytes. Places with the highest bit
+// set count from the disk's end. One sector can't be read.
+func fuzzDisk(pieces []byte, size, bad int64) *testDisk {
+	d := newDisk(size & (1<<42 - 1))
+	for len(pieces) > 5 {
+		at, length := int64(le.Uint32(pieces)), min(int(pieces[4]), len(pieces)-5)
+		if at >= fromEnd {
+			at = d.size - (at - fromEnd)
+		}
+		piece := pieces[5 : 5+length]
+		pieces = pieces[5+length:]
+		if at >= 0 && at < d.size && len(d.blocks) < 10000 {
+			d.put(at, piece[:min(int64(length), d.size-at)])
+		}
 	}
-	d.put(0, head[:min(int64(len(head)), d.size)])
-	tail = tail[:min(int64(len(tail)), d.size)]
-	d.put(d.size-int64(len(tail)), tail)
 	if bad >= 0 {
 		d.bad, d.badEnd = bad, bad+testBlock
 	}
 	return d
 }
 
-// seed adds a disk: the parts of it that formats have something in, without the
-// zeros that follow.
+const fromEnd = 1 << 31
+
+// seed adds a disk as it is, with its first sector lost, and cut in half.
 func seed(f *testing.F, d *testDisk) {
-	head, tail := d.dump(160<<10), make([]byte, min(64<<10, d.size))
-	for len(head) > 0 && head[len(head)-1] == 0 {
-		head = head[:len(head)-1]
+	var pieces []byte
+	for number, block := range d.blocks {
+		for i := 0; i < testBlock; i += 128 {
+			if piece := bytes.TrimRight(block[i:i+128], "\x00"); len(piece) > 0 {
+				pieces = le.AppendUint32(pieces, place(number*testBlock+int64(i), d.size))
+				pieces = append(append(pieces, byte(len(piece))), piece...)
+			}
+		}
 	}
-	_, _ = d.ReadAt(tail, d.size-int64(len(tail)))
-	for len(tail) > 0 && tail[0] == 0 {
-		tail = tail[1:]
+	f.Add(pieces, d.size, int64(-1))
+	f.Add(pieces, d.size, int64(0))
+	f.Add(pieces, d.size/2+1, d.size/2)
+}
+
+func place(at, size int64) uint32 {
+	if size-at <= 2*window && at > 2*window {
+		return uint32(fromEnd + size - at)
 	}
-	f.Add(head, tail, d.size, int64(-1))
-	f.Add(head, tail, d.size, int64(0))
-	f.Add(head, tail, d.size/2+1, d.size/2)
+	return uint32(at)
 }
 
 func FuzzReadLayout(f *testing.F) {
 	for _, test := range layouts {
 		seed(f, test.disk(new(testing.T)))
 	}
-	f.Fuzz(func(t *testing.T, head, tail []byte, size, bad int64) {
-		d := fuzzDisk(head, tail, size, bad)
+	f.Fuzz(func(t *testing.T, pieces []byte, size, bad int64) {
+		d := fuzzDisk(pieces, size, bad)
 		l, err := ReadLayout(d, d.size)
 		if d.reads > layoutReads+6*2*4 || d.largest > maxEntryBytes {
 			t.Fatalf("%d reads of at most %d bytes", d.reads, d.largest)
@@ -72,8 +89,8 @@ func FuzzProbe(f *testing.F) {
 	for _, test := range formats {
 		seed(f, test.disk())
 	}
-	f.Fuzz(func(t *testing.T, head, tail []byte, size, bad int64) {
-		d := fuzzDisk(head, tail, size, bad)
+	f.Fuzz(func(t *testing.T, pieces []byte, size, bad int64) {
+		d := fuzzDisk(pieces, size, bad)
 		found, err := Probe(d, 0, d.size)
 		if d.reads > probeReads || d.largest > 2*window {
 			t.Fatalf("%d reads of at most %d bytes", d.reads, d.largest)

@@ -51,16 +51,18 @@ func (d *testDisk) ReadAt(p []byte, at int64) (int, error) {
 	if at < d.badEnd && at+int64(len(p)) > d.bad {
 		return 0, errBad
 	}
-	for i := range p {
-		if at+int64(i) >= d.size {
-			return i, io.EOF
-		}
-		p[i] = 0
-		if block := d.blocks[(at+int64(i))/testBlock]; block != nil {
-			p[i] = block[(at+int64(i))%testBlock]
+	clear(p)
+	whole := len(p)
+	p = p[:max(0, min(int64(whole), d.size-at))]
+	for number, block := range d.blocks {
+		if from := number * testBlock; from < at+int64(len(p)) && from+testBlock > at {
+			copy(p[max(0, from-at):], block[max(0, at-from):])
 		}
 	}
-	return len(p), nil
+	if len(p) < whole {
+		return len(p), io.EOF
+	}
+	return whole, nil
 }
 
 // dump gives the first bytes of a disk.
