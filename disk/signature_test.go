@@ -52,11 +52,11 @@ var formats = []struct {
 	{"f2fs", func() *testDisk {
 		return newDisk(8*mib).le32(1024, 0xf2f52010).le16(1028, 1).le16(1030, 16).le32(1032, 9).le32(1040, 12).le64(1060, 2048).put(1024+108, testID).text(1024+124, "f\x00")
 	}, 1040, Signature{Name: "F2FS", Label: "f", UUID: testUUID, Version: "1.16", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
-	{"hfsplus", func() *testDisk { return hfsDisk(0) }, 1024 + 41, Signature{Name: "HFS+", Label: "Mac", UUID: "0123456789ABCDEF", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
-	{"hfsx", func() *testDisk { return hfsDisk(0).text(1024, "HX\x00\x05") }, 1024 + 3, Signature{Name: "HFSX", Label: "Mac", UUID: "0123456789ABCDEF", Version: "5", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
+	{"hfsplus", func() *testDisk { return hfsDisk(0) }, 1024 + 41, Signature{Name: "HFS+", Label: "Mac", UUID: "de53349f-21ad-3c08-9044-ae10cd9587d3", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
+	{"hfsx", func() *testDisk { return hfsDisk(0).text(1024, "HX\x00\x05") }, 1024 + 3, Signature{Name: "HFSX", Label: "Mac", UUID: "de53349f-21ad-3c08-9044-ae10cd9587d3", Version: "5", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
 	{"hfsplus", func() *testDisk {
 		return hfsDisk(8192).text(1024, "BD").be16(1024+18, 100).be32(1024+20, 4096).be16(1024+28, 8).text(1024+124, "H+").be16(1024+126, 1)
-	}, 1024 + 23, Signature{Name: "HFS+", Label: "Mac", UUID: "0123456789ABCDEF", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 8192 + 1024, Notes: []string{"wrapped in HFS"}}},
+	}, 1024 + 23, Signature{Name: "HFS+", Label: "Mac", UUID: "de53349f-21ad-3c08-9044-ae10cd9587d3", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 8192 + 1024, Notes: []string{"wrapped in HFS"}}},
 	{"hfs", func() *testDisk {
 		return newDisk(8*mib).text(1024, "BD").be16(1024+18, 100).be32(1024+20, 4096).text(1024+36, "\x03old")
 	}, 1024 + 23, Signature{Name: "HFS", Label: "old", Size: 409600, BlockSize: 4096, Offset: 1024}},
@@ -83,7 +83,7 @@ var formats = []struct {
 	{"mdraid", func() *testDisk { return raidDisk(8*mib - 8192) }, 8*mib - 8192 + 145, Signature{Name: "Linux RAID member", Label: "host:0", UUID: testUUID, Version: "1.0", Size: 7 * mib, Offset: 8*mib - 8192, Notes: []string{"RAID1 of 2 disks"}}},
 	{"mdraid", func() *testDisk {
 		at := int64(8*mib - 65536)
-		return newDisk(8*mib).le32(at, raidMagic).le32(at+8, 90).put(at+20, testID[:4]).put(at+52, testID[4:]).le32(at+28, 5).le32(at+32, 7*1024).le32(at+40, 3)
+		return newDisk(8*mib).le32(at, raidMagic).le32(at+8, 90).le32(at+20, 0x00010203).le32(at+52, 0x04050607).le32(at+56, 0x08090a0b).le32(at+60, 0x0c0d0e0f).le32(at+28, 5).le32(at+32, 7*1024).le32(at+40, 3)
 	}, 8*mib - 65536 + 8, Signature{Name: "Linux RAID member", UUID: testUUID, Version: "0.90", Size: 7 * mib, Offset: 8*mib - 65536, Notes: []string{"RAID5 of 3 disks"}}},
 	{"luks1", func() *testDisk {
 		return newDisk(8*mib).text(0, "LUKS\xba\xbe\x00\x01aes").text(40, "xts-plain64").be32(108, 64).text(168, testUUID)
