@@ -1,7 +1,5 @@
 package disk
 
-import "crypto/md5"
-
 const hfsHeader = 1024
 
 func probeHFSPlus(s *source) (Signature, bool) { return hfsPlus(s, 0) }
@@ -27,20 +25,11 @@ func hfsPlus(s *source, from int64) (Signature, bool) {
 	}
 	f.Version, f.BlockSize = decimal(int(version)), int64(block)
 	f.Size = sizeOf(uint64(be.Uint32(b[44:])), f.BlockSize)
-	if id := b[104:112]; !allZero(id) {
-		f.UUID = hfsID(id)
+	if id := be.Uint64(b[104:]); id != 0 {
+		f.UUID = hexadecimal(id, 16)
 	}
 	f.Label = hfsLabel(s, from+int64(be.Uint32(b[288:]))*f.BlockSize)
 	return f, true
-}
-
-// hfsID is the UUID that macOS makes of a volume's eight bytes: by name, in a
-// namespace of its own.
-func hfsID(id []byte) string {
-	sum := md5.Sum(append([]byte("\xb3\xe2\x0f\x39\xf2\x92\x11\xd6\x97\xa4\x00\x30\x65\x43\xec\xac"), id...))
-	sum[6] = sum[6]&0x0f | 0x30
-	sum[8] = sum[8]&0x3f | 0x80
-	return uuid(sum[:])
 }
 
 // hfsLabel reads the volume's name: it is the key of the catalog's first

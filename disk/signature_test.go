@@ -52,11 +52,11 @@ var formats = []struct {
 	{"f2fs", func() *testDisk {
 		return newDisk(8*mib).le32(1024, 0xf2f52010).le16(1028, 1).le16(1030, 16).le32(1032, 9).le32(1040, 12).le64(1060, 2048).put(1024+108, testID).text(1024+124, "f\x00")
 	}, 1040, Signature{Name: "F2FS", Label: "f", UUID: testUUID, Version: "1.16", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
-	{"hfsplus", func() *testDisk { return hfsDisk(0) }, 1024 + 41, Signature{Name: "HFS+", Label: "Mac", UUID: "de53349f-21ad-3c08-9044-ae10cd9587d3", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
-	{"hfsx", func() *testDisk { return hfsDisk(0).text(1024, "HX\x00\x05") }, 1024 + 3, Signature{Name: "HFSX", Label: "Mac", UUID: "de53349f-21ad-3c08-9044-ae10cd9587d3", Version: "5", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
+	{"hfsplus", func() *testDisk { return hfsDisk(0) }, 1024 + 41, Signature{Name: "HFS+", Label: "Mac", UUID: "0123456789ABCDEF", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
+	{"hfsx", func() *testDisk { return hfsDisk(0).text(1024, "HX\x00\x05") }, 1024 + 3, Signature{Name: "HFSX", Label: "Mac", UUID: "0123456789ABCDEF", Version: "5", Size: 8 * mib, BlockSize: 4096, Offset: 1024}},
 	{"hfsplus", func() *testDisk {
 		return hfsDisk(8192).text(1024, "BD").be16(1024+18, 100).be32(1024+20, 4096).be16(1024+28, 8).text(1024+124, "H+").be16(1024+126, 1)
-	}, 1024 + 23, Signature{Name: "HFS+", Label: "Mac", UUID: "de53349f-21ad-3c08-9044-ae10cd9587d3", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 8192 + 1024, Notes: []string{"wrapped in HFS"}}},
+	}, 1024 + 23, Signature{Name: "HFS+", Label: "Mac", UUID: "0123456789ABCDEF", Version: "4", Size: 8 * mib, BlockSize: 4096, Offset: 8192 + 1024, Notes: []string{"wrapped in HFS"}}},
 	{"hfs", func() *testDisk {
 		return newDisk(8*mib).text(1024, "BD").be16(1024+18, 100).be32(1024+20, 4096).text(1024+36, "\x03old")
 	}, 1024 + 23, Signature{Name: "HFS", Label: "old", Size: 409600, BlockSize: 4096, Offset: 1024}},
