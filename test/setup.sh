@@ -14,6 +14,9 @@ wanted=(
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
   grub-mkimage:grub-common
+  sgdisk:gdisk mmls:sleuthkit mkfs.exfat:exfatprogs mkntfs:ntfs-3g mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
+  mkfs.f2fs:f2fs-tools cryptsetup:cryptsetup-bin mksquashfs:squashfs-tools mkfs.erofs:erofs-utils
+  genisoimage:genisoimage mkudffs:udftools
 )
 # What has no program: a file, and the package with it.
 wanted_files=(
