@@ -22,7 +22,7 @@ func makeExt(t *testing.T, source, size string, options ...string) string {
 		t.Fatal(err)
 	}
 	f.Close()
-	run(t, "mke2fs", append(append([]string{"-q", "-F", "-L", "läbel", "-d", source}, options...), image, size)...)
+	tool(t, "mke2fs", append(append([]string{"-q", "-F", "-L", "läbel", "-d", source}, options...), image, size)...)
 	return image
 }
 
@@ -55,10 +55,10 @@ func TestExt(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			image := makeExt(t, s.root, "192M", strings.Fields(c.options)...)
 			if c.index {
-				run(t, "bash", "-c", `e2fsck -fyD "$0" >/dev/null; [ $? -le 1 ]`, image)
+				tool(t, "bash", "-c", `e2fsck -fyD "$0" >/dev/null; [ $? -le 1 ]`, image)
 			}
-			run(t, "debugfs", "-w", "-R", fmt.Sprintf("sif /empty mtime_extra %d", 123456789<<2|1), image)
-			v, _ := open(t, image)
+			tool(t, "debugfs", "-w", "-R", fmt.Sprintf("sif /empty mtime_extra %d", 123456789<<2|1), image)
+			v, _ := openVolume(t, image)
 			if f := v.Facts(); f.Kind != c.kind || f.Label != "läbel" || f.Size != 192<<20 || len(f.Problems) > 0 {
 				t.Errorf("facts: %+v", f)
 			}
@@ -90,7 +90,7 @@ func without(all tree, prefixes ...string) tree {
 func compareDebugfs(t *testing.T, image string, got tree) {
 	t.Helper()
 	for _, path := range []string{"/fragments", "/big"} {
-		content := run(t, "debugfs", "-R", "cat "+path, image)
+		content := tool(t, "debugfs", "-R", "cat "+path, image)
 		if want := digestOf(t, path, strings.NewReader(content), int64(len(content))); got[path] != want {
 			t.Errorf("%s: %s, debugfs has %s", path, got[path], want)
 		}
@@ -122,7 +122,7 @@ func compareInodes(t *testing.T, v fs.Volume, image, root string) {
 		if d.Times[0].Name != "modified" || !got.Equal(info.ModTime()) {
 			t.Errorf("%s: modified %v, want %v", name, got, info.ModTime())
 		}
-		compareIstat(t, d, run(t, "istat", image, fmt.Sprint(d.ID)))
+		compareIstat(t, d, tool(t, "istat", image, fmt.Sprint(d.ID)))
 	}
 }
 

@@ -47,8 +47,8 @@ func TestISO(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			image := filepath.Join(t.TempDir(), "image.iso")
 			program := strings.Fields(c.program)
-			run(t, program[0], append(program[1:], "-o", image, c.source.root)...)
-			v, _ := open(t, image)
+			tool(t, program[0], append(program[1:], "-o", image, c.source.root)...)
+			v, _ := openVolume(t, image)
 			f := v.Facts()
 			if f.Kind != "ISO 9660" || f.Label != "LABEL" || strings.Join(f.Features, " ") != c.features {
 				t.Errorf("facts: %+v", f)
@@ -74,8 +74,8 @@ func TestISOModes(t *testing.T) {
 	s := newSourceTree(t)
 	s.posix()
 	image := filepath.Join(t.TempDir(), "image.iso")
-	run(t, "genisoimage", "-quiet", "-R", "-o", image, s.root)
-	v, _ := open(t, image)
+	tool(t, "genisoimage", "-quiet", "-R", "-o", image, s.root)
+	v, _ := openVolume(t, image)
 	d, err := v.Stat(t.Context(), "/empty")
 	if err != nil || d.Mode != "-rwsr-s--x" || d.Links != 1 {
 		t.Errorf("%+v, %v", d, err)

@@ -28,8 +28,8 @@ func TestTiB(t *testing.T) {
 			if err := os.Truncate(image, 1<<40); err != nil {
 				t.Fatal(err)
 			}
-			run(t, c.program[0], append(c.program[1:], image)...)
-			v, disk := open(t, image)
+			tool(t, c.program[0], append(c.program[1:], image)...)
+			v, disk := openVolume(t, image)
 			if err := firstError(v.List(t.Context(), "/")); err != nil {
 				t.Fatal(err)
 			}
@@ -55,13 +55,13 @@ func TestFolderOfManyFiles(t *testing.T) {
 		s.file(fmt.Sprintf("many/%05d", i), "")
 	}
 	ext := makeExt(t, s.root, "64M", "-t", "ext4", "-N", "110000", "-I", "256")
-	run(t, "bash", "-c", `e2fsck -fyD "$0" >/dev/null; [ $? -le 1 ]`, ext)
+	tool(t, "bash", "-c", `e2fsck -fyD "$0" >/dev/null; [ $? -le 1 ]`, ext)
 	for _, c := range []struct {
 		name, image string
 		reads       int64
 	}{{"ext4", ext, 200}, {"NTFS", makeNTFS(t, 256<<20, script.String()), 100}} {
 		t.Run(c.name, func(t *testing.T) {
-			v, disk := open(t, c.image)
+			v, disk := openVolume(t, c.image)
 			first := int64(0)
 			names := map[string]bool{}
 			for e, err := range v.List(t.Context(), "/many") {

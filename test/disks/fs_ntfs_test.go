@@ -22,7 +22,7 @@ func ntfsFill(t *testing.T) string {
 		missing(t, "the headers of ntfs-3g are missing: apt-get install ntfs-3g-dev")
 	}
 	program := filepath.Join(t.TempDir(), "ntfsfill")
-	run(t, "gcc", "-D_FILE_OFFSET_BITS=64", "-DHAVE_STDINT_H", "-DHAVE_STDARG_H", "-DHAVE_SYS_TYPES_H",
+	tool(t, "gcc", "-D_FILE_OFFSET_BITS=64", "-DHAVE_STDINT_H", "-DHAVE_STDARG_H", "-DHAVE_SYS_TYPES_H",
 		"-o", program, "testdata/ntfsfill.c", "-lntfs-3g")
 	return program
 }
@@ -38,8 +38,8 @@ func makeNTFS(t *testing.T, size int64, script string, options ...string) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mkntfs", append(append([]string{"-q", "-Q", "-F", "-L", "läbel"}, options...), image)...)
-	runWith(t, script, fill, image)
+	tool(t, "mkntfs", append(append([]string{"-q", "-Q", "-F", "-L", "läbel"}, options...), image)...)
+	toolWith(t, script, fill, image)
 	return image
 }
 
@@ -115,7 +115,7 @@ func TestNTFS(t *testing.T) {
 			s.copy(packed.root, "/packed")
 			s.oddities()
 			image := makeNTFS(t, 256<<20, s.String(), strings.Fields(c.options)...)
-			v, _ := open(t, image)
+			v, _ := openVolume(t, image)
 			got := ours(t, v)
 			if f := v.Facts(); f.Kind != "NTFS" || f.Label != "läbel" || f.Free <= 0 || len(f.Problems) > 0 {
 				t.Errorf("facts: %+v", f)
@@ -123,7 +123,7 @@ func TestNTFS(t *testing.T) {
 			compare(t, withoutSystem(got), s.want)
 			compareNTFSSleuth(t, got, image)
 			for _, path := range []string{"/packed/text", "/packed/mixed", "/fragments"} {
-				content := run(t, "ntfscat", "-q", image, path)
+				content := tool(t, "ntfscat", "-q", image, path)
 				if want := digestOf(t, path, strings.NewReader(content), int64(len(content))); got[path] != want {
 					t.Errorf("%s: %s, ntfscat has %s", path, got[path], want)
 				}
@@ -213,7 +213,7 @@ func TestNTFSAtOnce(t *testing.T) {
 	source := newSourceTree(t)
 	source.common()
 	s.copy(source.root, "")
-	v, _ := open(t, makeNTFS(t, 64<<20, s.String()))
+	v, _ := openVolume(t, makeNTFS(t, 64<<20, s.String()))
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {

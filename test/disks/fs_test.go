@@ -27,7 +27,7 @@ func (c *counted) ReadAt(p []byte, offset int64) (int, error) {
 	return c.ReaderAt.ReadAt(p, offset)
 }
 
-func open(t *testing.T, image string) (fs.Volume, *counted) {
+func openVolume(t *testing.T, image string) (fs.Volume, *counted) {
 	t.Helper()
 	f, err := os.Open(image)
 	if err != nil {
@@ -176,7 +176,7 @@ func hostEntry(t *testing.T, path string, entry os.DirEntry) (string, error) {
 func sleuth(t *testing.T, image string, leave ...string) tree {
 	t.Helper()
 	all, ids := tree{}, map[string]string{}
-	for line := range strings.Lines(run(t, "fls", "-r", "-p", "-u", image)) {
+	for line := range strings.Lines(tool(t, "fls", "-r", "-p", "-u", image)) {
 		head, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t")
 		kind, id, _ := strings.Cut(head, " ")
 		attribute := strings.Split(id+"-128", "-")[1] // of NTFS; indexes are no content
@@ -213,7 +213,7 @@ func addContents(t *testing.T, image string, all tree, ids map[string]string) {
 			for path := range work {
 				text := "file"
 				if !strings.HasPrefix(path, "/many/") || strings.HasSuffix(path, "50") {
-					out := run(t, "icat", image, ids[path])
+					out := tool(t, "icat", image, ids[path])
 					text = digestOf(t, path, strings.NewReader(out), int64(len(out)))
 				}
 				mu.Lock()
