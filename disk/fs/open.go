@@ -12,8 +12,8 @@ import (
 // gives their signature. An opener of another's volume fails.
 var openers = map[string]opener{
 	"ext2": openExt, "ext3": openExt, "ext4": openExt,
-	"ntfs":    openNTFS,
-	"iso9660": openISO,
+	"ntfs": openNTFS, "iso9660": openISO,
+	"fat12": openFAT, "fat16": openFAT, "fat32": openFAT, "exfat": openExFAT,
 }
 
 // Open finds the file system of a volume of size bytes and reads its head. It

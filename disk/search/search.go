@@ -109,6 +109,7 @@ func (s *searcher) prepare() error {
 
 // scan yields the matches that begin in a piece. It tells whether to go on.
 func (s *searcher) scan(p piece) bool {
+	s.tell(p.from, p)
 	next := s.first(p)
 	for {
 		first := -1
@@ -125,10 +126,15 @@ func (s *searcher) scan(p piece) bool {
 		}
 		next[first] = s.finders[first].index(s.hay(p, s.finders[first]), next[first]+1)
 	}
-	if s.Progress != nil {
-		s.Progress(p.to-s.Offset, p.skipped)
-	}
+	s.tell(p.to, p)
 	return true
+}
+
+// tell says that all before an offset in a piece is dealt with.
+func (s *searcher) tell(at int64, p piece) {
+	if s.Progress != nil {
+		s.Progress(at-s.Offset, p.skipped)
+	}
 }
 
 // first tells where each needle matches first; -1 is nowhere.

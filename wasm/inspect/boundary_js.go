@@ -134,11 +134,13 @@ func contextOf(signal js.Value) (ctx context.Context, stop func()) {
 	}
 }
 
-// signalOf returns an AbortSignal that aborts when the context ends. stop
-// releases what ties the two.
-func signalOf(ctx context.Context) (signal js.Value, stop func() bool) {
+// signalOf returns an AbortSignal that aborts when one of the contexts ends.
+// stop releases what ties them.
+func signalOf(a, b context.Context) (signal js.Value, stop func()) {
 	controller := js.Global().Get("AbortController").New()
-	return controller.Get("signal"), context.AfterFunc(ctx, func() { controller.Call("abort") })
+	abort := func() { controller.Call("abort") }
+	stopA, stopB := context.AfterFunc(a, abort), context.AfterFunc(b, abort)
+	return controller.Get("signal"), func() { stopA(); stopB() }
 }
 
 // asJSON is how results get to the page, which parses them.

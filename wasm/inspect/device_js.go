@@ -17,6 +17,8 @@ type device struct {
 	js    js.Value
 	size  int64
 	slots chan struct{}
+	life  context.Context // until close
+	end   context.CancelFunc
 }
 
 // attach makes a device of a handle, a MessagePort.
@@ -26,11 +28,13 @@ func attach(handle js.Value) (*device, error) {
 		return nil, err
 	}
 	size, err := safeInteger("the size of the device", d.Get("size"))
-	return &device{d, size, make(chan struct{}, maxReads)}, err
+	life, end := context.WithCancel(context.Background())
+	return &device{d, size, make(chan struct{}, maxReads), life, end}, err
 }
 
-// close ends the handle.
+// close ends what is under way, and the handle.
 func (d *device) close() error {
+	d.end()
 	_, err := awaited(func() js.Value { return d.js.Call("close") })
 	return err
 }
@@ -71,7 +75,7 @@ func (r reader) read(p []byte, offset int64) (err error) {
 		return context.Cause(r.ctx)
 	}
 	defer func() { <-r.slots }()
-	signal, stop := signalOf(r.ctx)
+	signal, stop := signalOf(r.ctx, r.life)
 	defer stop()
 	array, err := awaited(func() js.Value {
 		return r.js.Call("read", offset, len(p), map[string]any{"signal": signal})

@@ -40,7 +40,7 @@ func (e *extents) nextData(ctx context.Context, at int64) (start, end int64, err
 // ask goes on from where all is known. What the device leaves out is data.
 func (e *extents) ask(ctx context.Context) (err error) {
 	defer catch(&err)
-	signal, stop := signalOf(ctx)
+	signal, stop := signalOf(ctx, e.life)
 	defer stop()
 	end := min(e.known+statusSpan, e.size)
 	told, err := awaited(func() js.Value {

@@ -56,7 +56,7 @@ func (s *session) api() js.Value {
 		{"nextHits", 1, s.nextHits},
 		{"endSearch", 1, s.endSearch},
 	} {
-		api.Set(m.name, method(m.args, m.do))
+		api.Set(m.name, method(m.args, m.do).Func)
 	}
 	return api
 }
