@@ -73,22 +73,28 @@ export async function* search(calls, size, options) {
   }
 }
 
-/**
- * A needle for each encoding.
- * @param {any} needles
- * @returns {{index: number, bytes?: string, text?: string, encoding?: Encoding, ignoreCase?: boolean}[]}
- */
+/** @typedef {{index: number, bytes?: string, text?: string, encoding?: Encoding, ignoreCase?: boolean}} Wanted */
+
+/** @param {any} needles */
 function needlesOf(needles) {
   if (!Array.isArray(needles) || !needles.length) throw invalid("search takes needles: an array of {bytes} or {text}.");
-  return needles.flatMap((/** @type {any} */ needle, index) => {
-    if (typeof needle?.text !== "string") return [{ index, bytes: base64Of(needle?.bytes) }];
-    const { text, encodings: wanted = encodings, ignoreCase = false } = needle;
-    if (!Array.isArray(wanted) || !wanted.length || !wanted.every((name) => encodings.includes(name))) throw invalid(`The encodings of a needle are an array of ${encodings.join(", ")}.`);
-    return wanted.map((/** @type {Encoding} */ encoding) => ({ index, text, encoding, ignoreCase: ignoreCase === true }));
-  });
+  return needles.flatMap(wantedOf);
 }
 
-/** @param {any} hit @param {{index: number, encoding?: Encoding}} needle @returns {Hit} */
+/**
+ * One for each encoding.
+ * @param {any} needle
+ * @param {number} index
+ * @returns {Wanted[]}
+ */
+function wantedOf(needle, index) {
+  if (typeof needle?.text !== "string") return [{ index, bytes: base64Of(needle?.bytes) }];
+  const { text, encodings: wanted = encodings, ignoreCase = false } = needle;
+  if (!Array.isArray(wanted) || !wanted.length || !wanted.every((name) => encodings.includes(name))) throw invalid(`The encodings of a needle are an array of ${encodings.join(", ")}.`);
+  return wanted.map((encoding) => ({ index, text, encoding, ignoreCase: ignoreCase === true }));
+}
+
+/** @param {any} hit @param {Wanted} needle @returns {Hit} */
 function hitOf({ offset, length, bytes, before }, { index, encoding }) {
   const hit = { offset, length, needle: index, bytes: Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0)), before };
   return encoding ? { ...hit, encoding } : hit;
