@@ -19,6 +19,8 @@ var packages = map[string]string{
 	"mke2fs": "e2fsprogs", "mkfs.fat": "dosfstools", "mkfs.exfat": "exfatprogs", "mkntfs": "ntfs-3g",
 	"mkfs.xfs": "xfsprogs", "mkfs.btrfs": "btrfs-progs", "mkfs.f2fs": "f2fs-tools", "mkswap": "util-linux",
 	"cryptsetup": "cryptsetup-bin", "mksquashfs": "squashfs-tools", "mkfs.erofs": "erofs-utils",
+	"e2fsck": "e2fsprogs", "debugfs": "e2fsprogs", "fls": "sleuthkit", "icat": "sleuthkit", "istat": "sleuthkit",
+	"ntfscat": "ntfs-3g", "gcc": "gcc", "xorriso": "xorriso",
 	"genisoimage": "genisoimage", "mkudffs": "udftools", "qemu-img": "qemu-utils",
 }
 
