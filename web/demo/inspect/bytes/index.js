@@ -107,7 +107,7 @@ export class Bytes {
   say() {
     const { cursor } = this.view.selection;
     const [byte] = this.view.blocks?.rowAt(cursor, 1) ?? [];
-    const value = byte === null ? "can’t be read" : byte === undefined ? "not read yet" : `is ${byte.toString(16).padStart(2, "0")}, ${byte}`;
+    const value = byte === null ? "can’t be read" : byte === undefined ? "is not read yet" : `is ${byte.toString(16).padStart(2, "0")}, ${byte}`;
     this.#status.textContent = "";
     this.#status.textContent = `${this.#where.textContent} The byte ${value}.`;
   }
