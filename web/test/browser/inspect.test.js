@@ -23,11 +23,12 @@ inEachBrowser("the inspector", ({ page: openPage, name: browser }) => {
     pki = await lab.pki("pki");
     const disk = await makeDisk(lab);
     const plain = await lab.disk("plain.img", pattern(0, 4 * MiB + 100));
-    const [sparse, bad, broken] = await Promise.all([
-      lab.nbdkit(disk, pki), serveWithBadSector(lab, plain, 3, pki),
+    const empty = await lab.disk("empty.img", Buffer.alloc(0));
+    const [sparse, bad, headless, nothing, broken] = await Promise.all([
+      lab.nbdkit(disk, pki), serveWithBadSector(lab, plain, 3, pki), serveWithBadSector(lab, plain, 0, pki), lab.nbdkit(empty, pki),
       lab.nbdkit(plain, pki, "--filter=error", "error-pread=EIO", "error-pread-rate=100%", `error-pread-file=${failing()}`),
     ]);
-    bridge = await lab.bridge({ sparse: sparse.target, bad: bad.target, broken: broken.target });
+    bridge = await lab.bridge({ sparse: sparse.target, bad: bad.target, headless: headless.target, nothing: nothing.target, broken: broken.target });
   });
   after(() => lab.close());
 
@@ -293,6 +294,26 @@ inEachBrowser("the inspector", ({ page: openPage, name: browser }) => {
     await shots(page, `inspect-bad-sector-${browser}`);
     await goTo("4", "sector");
     await rowShows("00000800", /^00 00 00 00 00 00 08 00/);
+    await page.close();
+  });
+
+  test("a disk whose first sector is bad shows the others", async () => {
+    await inspect("headless");
+    await shows("#layout-problems", /Not all of the disk can be read.*EIO/);
+    await page.click("#tab-bytes");
+    await rowShows("00000000", /^!! !! /);
+    await goTo("1", "sector");
+    await rowShows("00000200", /^00 00 00 00 00 00 02 00/);
+    await page.close();
+  });
+
+  test("an empty disk is said to be empty", async () => {
+    await inspect("nothing");
+    await page.click("#tab-bytes");
+    await shows("#hex-where", /^The disk is empty\.$/);
+    await page.focus("#hex-grid");
+    for (const key of ["End", "ArrowDown", "i"]) await press(key);
+    isQuiet();
     await page.close();
   });
 

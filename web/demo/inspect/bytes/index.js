@@ -68,7 +68,7 @@ export class Bytes {
   #draw() {
     if (!this.#shown) return;
     const { from, length, cursor } = this.view.selection;
-    this.#where.textContent = length > 1
+    this.#where.textContent = length === 0 ? "The disk is empty." : length > 1
       ? `${grouped(length)} bytes${length < 1024 ? "" : ` (${humanSize(length)})`} selected, 0x${hexOffset(from)} to 0x${hexOffset(from + length - 1)}.`
       : `Byte ${grouped(cursor)}, 0x${hexOffset(cursor)}, in sector ${grouped(Math.floor(cursor / 512))}${this.#partText(cursor)}.${this.#fieldText(cursor)}`;
     this.side.draw();
