@@ -52,8 +52,10 @@ export class Digests {
     this.#bytes = larger;
   }
 
-  clear() {
+  /** Knows what others know, and nothing else. @param {Digests} others */
+  become(others) {
     this.#slots.clear();
+    for (const line of others.lines()) this.set(line, /** @type {Uint8Array} */ (others.get(line)));
     this.changes++;
   }
 

@@ -1,0 +1,65 @@
+// The numbers of a machine that runs, and its map, a few times a second.
+import { byId } from "../page/dom.js";
+import { grouped, humanSize } from "../page/text.js";
+import { drawMap } from "./map.js";
+import { dirtyBytes } from "./stack.js";
+
+/** @typedef {import("./stack.js").Stack} Stack */
+
+/** Milliseconds between updates: at most four a second. */
+const period = 250;
+/** Updates from one look at the changes to the next, which costs more. */
+const dirtyEvery = 4;
+
+/** @type {Stack | undefined} */ let stack;
+/** @type {ReturnType<typeof setInterval> | undefined} */ let timer;
+let drawn = -1, ticks = 0;
+
+/** Makes the map fit when the page changes. */
+export function startStrip() {
+  new ResizeObserver(() => drawMap(stack?.map)).observe(/** @type {HTMLElement} */ (byId("map", HTMLElement).parentElement));
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", () => drawMap(stack?.map));
+}
+
+/** @param {Stack | undefined} shown none: the numbers stay as they are */
+export function watchStack(shown) {
+  clearInterval(timer);
+  if (stack) update();
+  stack = shown;
+  drawn = -1;
+  if (!shown) return;
+  update();
+  timer = setInterval(update, period);
+}
+
+function update() {
+  if (!stack) return;
+  const { disk, counts, map } = stack;
+  const { requests, bytesRead, latency } = disk.stats();
+  put("requests", grouped(requests));
+  put("trips", grouped(counts.trips));
+  put("hits", counts.reads ? `${grouped(counts.hits)} of ${grouped(counts.reads)} (${Math.round(counts.hits / counts.reads * 100)} %)` : "none yet");
+  put("received", humanSize(bytesRead));
+  put("written", humanSize(counts.written));
+  put("latency", requests ? `${milliseconds(latency.p50)}, ${milliseconds(latency.p95)}` : "none yet");
+  if (ticks++ % dirtyEvery === 0) showDirty(stack);
+  if (drawn === map.changes) return;
+  drawn = map.changes;
+  drawMap(map);
+}
+
+/** @param {Stack} shown */
+function showDirty(shown) {
+  const text = shown.store ? humanSize(dirtyBytes(shown)) : "nothing: writes go to the export";
+  const field = byId("dirty", HTMLElement);
+  if (field.textContent !== text) field.textContent = text;
+}
+
+/** @param {string} name @param {string} text */
+function put(name, text) {
+  const field = byId(`stat-${name}`, HTMLElement);
+  if (field.textContent !== text) field.textContent = text;
+}
+
+/** @param {number} n */
+const milliseconds = (n) => `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`;
