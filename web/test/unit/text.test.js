@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grouped, humanSize, visible } from "../../demo/text.js";
+import { grouped, humanSize, visible } from "../../demo/page/text.js";
 
 test("what would not show is made visible", () => {
   for (const [text, want] of [

@@ -39,3 +39,24 @@ export function humanSize(bytes) {
 export function grouped(n) {
   return n.toLocaleString("en").replaceAll(",", "\u202F");
 }
+
+/** @type {readonly [seconds: number, name: string][]} */
+const SPANS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+
+/**
+ * A time in words, by its two largest units: 3725000 is "1 hour 2 minutes".
+ * @param {number} milliseconds
+ * @returns {string}
+ */
+export function duration(milliseconds) {
+  let seconds = Math.max(1, Math.round(milliseconds / 1000));
+  const words = [];
+  for (const [span, name] of SPANS) {
+    const count = Math.floor(seconds / span);
+    if (count > 0) words.push(`${count} ${name}${count === 1 ? "" : "s"}`);
+    else if (words.length > 0) break;
+    seconds -= count * span;
+    if (words.length === 2) break;
+  }
+  return words.join(" ");
+}

@@ -1,10 +1,16 @@
 // The box that says what went wrong and what to do.
-import { NbdError } from "../client/index.js";
-import { button, byId, element } from "./dom.js";
+import { NbdError } from "../../client/index.js";
+import { button, element } from "./dom.js";
 import { FieldError, showField } from "./form.js";
 import { visible } from "./text.js";
 
-const box = byId("alert", HTMLElement);
+const box = element("div", "", "alert");
+box.id = "alert";
+box.role = "alert";
+box.tabIndex = -1;
+box.hidden = true;
+document.body.append(box);
+
 /** What had the focus before the box. @type {Element | null} */
 let before = null;
 

@@ -7,7 +7,7 @@ import { grouped, humanSize, visible } from "./text.js";
 
 /**
  * Shows the facts of a disk.
- * @param {import("../client/index.js").Disk} disk
+ * @param {import("../../client/index.js").Disk} disk
  */
 export function showFacts(disk) {
   fill(byId("facts", HTMLElement), diskFacts(disk));
@@ -29,14 +29,14 @@ function fill(dl, facts) {
   }));
 }
 
-/** @param {import("../client/index.js").TlsFacts | null} tls */
+/** @param {import("../../client/index.js").TlsFacts | null} tls */
 function markText(tls) {
   if (!tls) return "Not encrypted: the bridge sees every byte";
   return tls.insecure ? "Encrypted, but to whom is not verified" : "Encrypted from this page to the NBD server";
 }
 
 /**
- * @param {import("../client/index.js").Disk} disk
+ * @param {import("../../client/index.js").Disk} disk
  * @returns {Fact[]}
  */
 function diskFacts({ exportName, size, readOnly, blockSize }) {
@@ -50,7 +50,7 @@ function diskFacts({ exportName, size, readOnly, blockSize }) {
 }
 
 /**
- * @param {import("../client/index.js").TlsFacts} tls
+ * @param {import("../../client/index.js").TlsFacts} tls
  * @returns {Fact[]}
  */
 function tlsFacts(tls) {
@@ -66,7 +66,7 @@ function tlsFacts(tls) {
   ];
 }
 
-/** @type {Record<import("../client/index.js").TlsFacts["verifiedBy"], string>} */
+/** @type {Record<import("../../client/index.js").TlsFacts["verifiedBy"], string>} */
 const VERIFIED = {
   "ca": "the CA given",
   "pin": "the pin given",

@@ -10,12 +10,12 @@
  */
 
 /**
- * Asks the page's own server. The file beside this one says null; `bridge demo`
+ * Asks the page's own server. The file that is there says null; `bridge demo`
  * answers in its place.
  * @returns {Promise<LocalDemo | undefined>}
  */
 export async function fetchLocalDemo() {
-  const response = await fetch(new URL("local.json", import.meta.url), { cache: "no-store" }).catch(() => undefined);
+  const response = await fetch(new URL("../local.json", import.meta.url), { cache: "no-store" }).catch(() => undefined);
   if (!response?.ok) return undefined;
   const demo = await response.json();
   if (!demo) return undefined;
