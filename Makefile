@@ -12,11 +12,16 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 WASM_FLAGS  := -trimpath -ldflags="-s -w" -gcflags=crypto/tls=-l
 GOROOT_WASM  = $(shell $(GO) env GOROOT)/lib/wasm
 
+# What the demo with an emulator needs. The disks stay as a guest has left them.
+VM_IMAGES := .demo/images
+V86       := web/demo/vm/v86
+UNPACKED  := test/.packages
+
 # The sources of the WASM programs: tests change nothing in them.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
 EVIDENCE_SOURCES := $(shell find evidence wasm/evidence -name '*.go' -not -name '*_test.go') go.mod go.sum
 
-.PHONY: help build demo test lint fmt fuzz canary bench bench-bridge size dist clean
+.PHONY: help build demo demo-vm vm-programs test lint fmt fuzz canary bench bench-bridge size dist clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +31,11 @@ build: $(WASM).gz $(WASM).zst $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exe
 
 demo: build ## Start the demo: NBD server, bridge and pages in one process (ARGS="--image disk.img")
 	bin/bridge demo $(ARGS)
+
+demo-vm: $(VM_IMAGES)/linux.img $(VM_IMAGES)/grub.img $(V86)/LICENSE ## Build disks and boot them in the browser, over NBD from nbdkit (Debian, Node)
+	@echo "Building bin/bridge with the emulator in it"
+	@$(MAKE) --no-print-directory build
+	bin/bridge demo --images $(VM_IMAGES) $(ARGS)
 
 test: build web/node_modules/.package-lock.json ## Run every test; as root on Debian it installs what they need
 	@bash test/run.sh
@@ -65,7 +75,7 @@ dist: $(WASM) $(EVIDENCE) web/client/wasm_exec.js web/node_modules/.package-lock
 	node web/dist.js $(shell $(GO) env GOROOT)/LICENSE
 
 clean: ## Remove what was built
-	rm -rf bin web/dist $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exec.js web/test/artifacts
+	rm -rf bin web/dist $(VM_IMAGES) $(V86) $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exec.js web/test/artifacts
 
 # Both come from one toolchain: a wasm_exec.js of another Go does not fit.
 $(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)
@@ -74,6 +84,22 @@ $(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)
 
 $(EVIDENCE): $(EVIDENCE_SOURCES)
 	$(JS) $(GO) build $(WASM_FLAGS) -o $(EVIDENCE) ./wasm/evidence
+
+# As root on Debian this installs what is missing; elsewhere it ends here.
+vm-programs:
+	@bash test/setup.sh nbdkit e2fsck sfdisk grub-mkimage cpio /usr/lib/grub/i386-pc/boot.img
+	@PATH=$$PATH:/usr/sbin:/sbin; for program in nbdkit mke2fs sfdisk grub-mkimage cpio apt-get; do \
+	  command -v $$program >/dev/null || { echo "$$program is missing: make demo-vm needs Debian, or its programs"; exit 1; }; done
+
+$(VM_IMAGES)/%.img: test/images/%.sh test/images/disk.sh $(wildcard test/images/linux/*) | vm-programs
+	@echo "Building $@"
+	@mkdir -p $(@D)
+	@bash $< $@ $(UNPACKED)
+
+$(V86)/LICENSE: test/images/v86.sh web/node_modules/.package-lock.json
+	@echo "Copying V86 of npm and SeaBIOS of Debian into $(@D)"
+	@bash $< $(@D) $(UNPACKED)
+	@touch $@
 
 %.wasm.gz %.wasm.zst &: %.wasm wasm/pack/main.go
 	$(GO) run ./wasm/pack $<
