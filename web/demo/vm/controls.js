@@ -1,8 +1,8 @@
 // The buttons of the machine's page.
+import { ask } from "../page/ask.js";
 import { byId } from "../page/dom.js";
 import { grouped, humanSize } from "../page/text.js";
 import { commit, discard, exportChanges, importChanges } from "./changes.js";
-import { confirmed } from "./confirm.js";
 import { dirtyBytes } from "./stack.js";
 import { isWorking, work } from "./work.js";
 
@@ -53,7 +53,7 @@ export function startControls(session) {
 /** @param {Session} session */
 async function resume(session) {
   const question = "The saved state puts the machine’s changes back to how they were when it was saved. What was written since then is lost; export the changes first if you need them.";
-  if (await session.wouldLose() && !await confirmed("Go back to the saved state?", question, "Resume")) return;
+  if (await session.wouldLose() && !await ask("Go back to the saved state?", question, { yes: "Resume", danger: true })) return;
   await work("Resuming…", "The machine could not be resumed.", ({ signal }) => session.resume(signal));
 }
 
@@ -61,7 +61,7 @@ async function resume(session) {
 async function askToDiscard(session) {
   const again = session.phase === "running";
   const question = `Everything that the machine has written is lost, and its disk is the export again. ${again ? "The machine is stopped and boots afresh." : ""}`;
-  if (!await confirmed("Discard all changes?", question, "Discard")) return;
+  if (!await ask("Discard all changes?", question, { yes: "Discard the changes", danger: true })) return;
   const done = await work("Discarding the changes…", "The changes could not be discarded.", () => discard(session));
   if (done) say("The changes were discarded.");
   if (done && again) await work("Booting…", "The machine could not be started.", ({ signal }) => session.start(signal));
@@ -70,7 +70,7 @@ async function askToDiscard(session) {
 /** @param {Session} session */
 async function askToCommit(session) {
   const question = "The export itself is changed, for everybody, and nothing brings back what was there. Shut the machine’s system down first: it is powered off now. A saved state does not fit any more, and is forgotten.";
-  if (!await confirmed("Write the changes to the export?", question, "Write")) return;
+  if (!await ask("Write the changes to the export?", question, { yes: "Write to the export", danger: true })) return;
   const done = await work("Writing the changes to the export…", "The changes could not be written. They are all still here.", ({ signal, tell }) => commit(session, signal, tell));
   say(done ? "The changes are in the export." : "The changes are still here. If writing had begun, the export has a part of them: write them again.");
 }
@@ -81,7 +81,7 @@ async function takeFile(session) {
   file.value = "";
   if (!chosen) return;
   const question = `The machine is powered off, and its changes are replaced by those of the file (${humanSize(chosen.size)}).`;
-  if (!await confirmed("Replace the changes?", question, "Replace")) return;
+  if (!await ask("Replace the changes?", question, { yes: "Replace the changes", danger: true })) return;
   const done = await work("Importing the changes…", "The changes could not be imported. Nothing was replaced.", ({ signal }) => importChanges(session, chosen, signal));
   if (done) say("The changes of the file are in their place. Start the machine to use them.");
 }

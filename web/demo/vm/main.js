@@ -1,7 +1,7 @@
 // The machine's page: from a form to an operating system that runs.
 import { showError } from "../page/alert.js";
 import { startConnection } from "../page/connection.js";
-import { byId } from "../page/dom.js";
+import { byId, element } from "../page/dom.js";
 import { startMasthead } from "../page/masthead.js";
 import { addChoice, readChoice } from "./choice.js";
 import { showControls, startControls } from "./controls.js";
@@ -57,8 +57,8 @@ async function start() {
   startStrip();
   startWork(show);
   startControls(session);
-  const fields = document.createElement("div");
-  fields.className = "stack";
+  const fields = element("div", "", "stack");
+  byId("connection", HTMLElement).append(fields); // until the form takes them
   addChoice(fields);
   /** @type {import("../page/connection.js").Connection | undefined} */ let connection;
   startMasthead("Boot an operating system in this page, from a disk that is far away.", () => connection?.form.link() ?? {});

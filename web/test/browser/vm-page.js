@@ -76,8 +76,8 @@ export async function click(page, id) {
 /** Presses a button, and the one of the question that follows. @param {Page} page @param {string} id */
 export async function confirm(page, id) {
   await click(page, id);
-  await shows(page, "#confirm", /\S/);
-  await click(page, "confirm-yes");
+  await shows(page, "dialog", /\S/);
+  await page.click("dialog button.danger");
 }
 
 /** @param {Page} page @param {string} phase of the machine @param {number} [limit] */

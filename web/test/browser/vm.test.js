@@ -40,7 +40,7 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
 
   /** Waits for the form. @param {import("puppeteer-core").Page} page */
   async function ready(page) {
-    await until(page, () => document.getElementById("open")).catch((error) => { throw new Error(`${error.message}: ${complaints.join("; ")}`); });
+    await until(page, () => Boolean(document.getElementById("open"))).catch((error) => { throw new Error(`${error.message}: ${complaints.join("; ")}`); });
   }
 
   /** A disk of GRUB behind a bridge. @param {string} name @param {string[]} options */
