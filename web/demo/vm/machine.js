@@ -40,7 +40,7 @@ export class Machine {
         bios: { buffer: firmware.bios }, vga_bios: { buffer: firmware.vgaBios },
         memory_size: memory, vga_memory_size: vgaMemory, boot_order: bootOrders[media],
         [media === "cdrom" ? "cdrom" : "hda"]: stack.drive,
-        screen: { container: screen, use_graphical_text: true },
+        screen: { container: screen },
         disable_speaker: true, autostart: false,
       });
       emulator.add_listener("emulator-loaded", resolve);

@@ -38,10 +38,12 @@ function update() {
   const { requests, bytesRead, latency } = disk.stats();
   put("requests", grouped(requests));
   put("trips", grouped(counts.trips));
-  put("hits", counts.reads ? `${grouped(counts.hits)} of ${grouped(counts.reads)} (${Math.round(counts.hits / counts.reads * 100)} %)` : "none yet");
+  put("hits", counts.reads ? `${Math.round(counts.hits / counts.reads * 100)} %` : "–");
+  put("reads", `${grouped(counts.hits)} of ${grouped(counts.reads)} reads`);
   put("received", humanSize(bytesRead));
   put("written", humanSize(counts.written));
-  put("latency", requests ? `${milliseconds(latency.p50)}, ${milliseconds(latency.p95)}` : "none yet");
+  put("p50", requests ? milliseconds(latency.p50) : "–");
+  put("p95", requests ? `p95 ${milliseconds(latency.p95)}` : "");
   if (ticks++ % dirtyEvery === 0) showDirty(stack);
   if (drawn === map.changes) return;
   drawn = map.changes;
@@ -50,7 +52,8 @@ function update() {
 
 /** @param {Stack} shown */
 function showDirty(shown) {
-  const text = shown.store ? humanSize(dirtyBytes(shown)) : "nothing: writes go to the export";
+  const bytes = dirtyBytes(shown);
+  const text = bytes ? humanSize(bytes) : "nothing";
   const field = byId("dirty", HTMLElement);
   if (field.textContent !== text) field.textContent = text;
 }
