@@ -14,6 +14,7 @@ const web = new URL("../../", import.meta.url).pathname;
  */
 export async function serveVm({ v86 = true, demo } = {}) {
   const folder = "/demo/vm/v86/";
+  /** @type {Record<string, import("./site.js").Page>} */
   const files = v86 ? {
     [`${folder}libv86.mjs`]: { type: "text/javascript", body: await readFile(join(dirname(wasmOf("v86")), "libv86.mjs")) },
     [`${folder}v86.wasm`]: { type: "application/wasm", body: await readFile(wasmOf("v86")) },
