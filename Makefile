@@ -75,7 +75,7 @@ dist: $(WASM) $(EVIDENCE) web/client/wasm_exec.js web/node_modules/.package-lock
 	node web/dist.js $(shell $(GO) env GOROOT)/LICENSE
 
 clean: ## Remove what was built
-	rm -rf bin web/dist $(VM_IMAGES) $(V86) $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exec.js web/test/artifacts
+	rm -rf bin web/dist .demo $(V86) $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst web/client/wasm_exec.js web/test/artifacts
 
 # Both come from one toolchain: a wasm_exec.js of another Go does not fit.
 $(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)
@@ -88,8 +88,8 @@ $(EVIDENCE): $(EVIDENCE_SOURCES)
 # As root on Debian this installs what is missing; elsewhere it ends here.
 vm-programs:
 	@bash test/setup.sh nbdkit e2fsck sfdisk grub-mkimage cpio /usr/lib/grub/i386-pc/boot.img
-	@PATH=$$PATH:/usr/sbin:/sbin; for program in nbdkit mke2fs sfdisk grub-mkimage cpio apt-get; do \
-	  command -v $$program >/dev/null || { echo "$$program is missing: make demo-vm needs Debian, or its programs"; exit 1; }; done
+	@PATH=$$PATH:/usr/sbin:/sbin; for needed in nbdkit mke2fs sfdisk grub-mkimage cpio apt-get /usr/lib/grub/i386-pc/boot.img; do \
+	  command -v $$needed >/dev/null || test -e $$needed || { echo "$$needed is missing: make demo-vm needs it, on Debian"; exit 1; }; done
 
 $(VM_IMAGES)/%.img: test/images/%.sh test/images/disk.sh $(wildcard test/images/linux/*) | vm-programs
 	@echo "Building $@"

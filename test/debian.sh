@@ -1,10 +1,11 @@
 # Packages of Debian that are unpacked and not installed. Sourced by scripts.
 
 # own_mirror SUITE prints the first repository of the machine's own
-# configuration. A machine that has no lists yet knows no codenames.
+# configuration that has it. What would be updated says so also where there are
+# no lists yet.
 own_mirror() {
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CODENAME)' 'Created-By: Packages' |
-    awk -v suite="$1" '($2 == suite || $3 == suite) && !done { print $1; done = 1 }'
+  apt-get update --print-uris |
+    awk -F"'" -v end="/dists/($1|stable|oldstable)/InRelease\$" '$2 ~ end && !done { sub(end, "/", $2); print $2; done = 1 }'
 }
 
 # private_apt WORK SUITE ARCHITECTURE leaves in $apt how to call apt-get with

@@ -25,7 +25,6 @@ const contentPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval';
 var contentTypes = map[string]string{
 	".wasm": "application/wasm",
 	".js":   "text/javascript; charset=utf-8",
-	".mjs":  "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
 	".svg":  "image/svg+xml",

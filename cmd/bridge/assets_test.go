@@ -24,6 +24,7 @@ var webFiles = fstest.MapFS{
 	"client/data.nbdtest": {Data: []byte("data")},
 	"demo/index.html":     {Data: []byte("<p>")},
 	"demo/icon.svg":       {Data: []byte("<svg/>")},
+	"demo/vm/lib.mjs":     {Data: []byte("module")},
 }
 
 func newWebFiles(t *testing.T) *assets {
@@ -68,6 +69,7 @@ func TestContentTypes(t *testing.T) {
 		"/demo/":               "text/html; charset=utf-8",
 		"/demo/index.html":     "text/html; charset=utf-8",
 		"/demo/icon.svg":       "image/svg+xml",
+		"/demo/vm/lib.mjs":     "text/javascript; charset=utf-8",
 	} {
 		r := ask(a, "GET", path)
 		if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != want {

@@ -100,8 +100,10 @@ func (n *nbdkit) target() config.Target {
 	return config.Target{Address: config.Address{Network: "unix", Address: n.socket()}}
 }
 
+// command gives each connection one thread: nbdkit 1.32 aborts when a page goes
+// away while several threads of its connection send through TLS.
 func (n *nbdkit) command(ctx context.Context, program, images string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, "--foreground", "--exit-with-parent", "--pidfile", n.pidFile(), "--unix", n.socket(),
+	cmd := exec.CommandContext(ctx, program, "--foreground", "--exit-with-parent", "--threads=1", "--pidfile", n.pidFile(), "--unix", n.socket(),
 		"--tls=require", "--tls-verify-peer", "--tls-certificates="+n.private, "file", "dir="+images)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = nbdkitGrace

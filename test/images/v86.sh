@@ -12,5 +12,6 @@ packages=$(bash "$here/packages.sh" "$2")
 rm -rf "$1"
 mkdir -p "$1"
 cp "$npm"/build/{libv86.mjs,v86.wasm} "$npm/LICENSE" "$1"
-cp "$packages"/usr/share/seabios/{bios.bin,vgabios-stdvga.bin} "$1"
+cp "$packages/usr/share/seabios/bios.bin" "$1"
+cp "$packages/usr/share/seabios/vgabios-stdvga.bin" "$1/vgabios.bin"
 cp "$packages/usr/share/doc/seabios/copyright" "$1/LICENSE-SEABIOS"

@@ -9,6 +9,8 @@ const images = new URL("../../../test/images/", import.meta.url).pathname;
 const packages = new URL("../../../test/.packages/", import.meta.url).pathname;
 /** What the shell says when it waits for its first command. */
 export const ready = "The shell is ready.";
+/** Bytes of memory that it needs. */
+export const linuxMemory = 64 << 20;
 /** How long a boot may take on a machine that has much to do, in milliseconds. */
 const bootLimit = 180_000;
 
