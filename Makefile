@@ -60,8 +60,9 @@ canary: build web/node_modules/.package-lock.json ## Run the newest V86 of npm o
 	@bash test/setup.sh
 	@bash test/canary.sh
 
-bench: build ## Measure in Chromium how a disk opens, disk.read against a raw WebSocket, reads one by one, copies and hashes
-	$(GO) run ./bench
+bench: $(VM_IMAGES)/linux.img $(V86)/LICENSE ## Measure in Chromium how a disk opens, disk.read against a raw WebSocket, reads one by one, copies, hashes, and how Linux boots
+	@$(MAKE) --no-print-directory build
+	$(GO) run ./bench -boot $(VM_IMAGES)/linux.img
 
 bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain proxy into bench/RESULTS.md (ARGS=-quick to try)
 	@bash test/setup.sh websockify haproxy
