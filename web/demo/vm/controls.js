@@ -97,6 +97,7 @@ function say(text) {
  */
 export function showControls(session) {
   const { phase, choice, saved } = session;
+  const focused = document.activeElement;
   const busy = isWorking(), on = Boolean(session.machine), known = Boolean(session.place);
   document.body.dataset.phase = phase; // for who watches the page, such as tests
   if (status.textContent !== words[phase]) status.textContent = words[phase];
@@ -108,6 +109,7 @@ export function showControls(session) {
     "discard": apart, "commit": apart, "export-changes": apart, "import-changes": apart,
   };
   for (const [id, can] of Object.entries(enabled)) button(id).disabled = busy || !can;
+  if (focused instanceof HTMLButtonElement && focused.disabled) byId("machine-title", HTMLElement).focus();
   button("pause").textContent = phase === "paused" ? "Run" : "Pause";
   byId("changes-where", HTMLElement).textContent = choice ? places[choice.writes] : "";
   showOffer(session);

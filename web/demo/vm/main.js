@@ -11,14 +11,16 @@ import { attachScreen, freshScreen, startScreen } from "./screen.js";
 import { attachSerial, startSerial } from "./serial.js";
 import { Session } from "./session.js";
 import { startStrip, watchStack } from "./strip.js";
-import { startWork, stopWork } from "./work.js";
+import { alone, startWork, stopWork } from "./work.js";
 
+/** @type {import("../page/connection.js").Connection | undefined} */ let connection;
 /** What the parts of the page show. @type {Session["stack"]} */ let stack;
 /** @type {Session["machine"]} */ let machine;
 
 const session = new Session({
   changed: show,
-  failed: (what, error) => showError(what, error, { focus: false }),
+  stopped: (error) => showError("The machine was stopped.", error, { focus: false }),
+  lost: (error) => connection?.lost("The connection was lost, and the machine with it.", error, { focus: false }),
   screen: freshScreen,
 });
 
@@ -40,14 +42,19 @@ function show() {
  * Opens a disk, and boots unless there is a saved state to choose.
  * @type {(place: import("../page/form.js").Place, signal: AbortSignal) => Promise<void>}
  */
-async function open(place, signal) {
-  await session.open(place, readChoice(), signal);
-  byId("machine-title", HTMLElement).focus();
-  if (!session.saved) await session.boot(signal);
+function open(place, signal) {
+  return alone(async () => {
+    await session.open(place, readChoice(), signal);
+    byId("machine-title", HTMLElement).focus();
+    if (!session.saved) await session.boot(signal);
+    if (!signal.aborted) return;
+    await session.end();
+    signal.throwIfAborted();
+  });
 }
 
 async function close() {
-  stopWork();
+  await stopWork();
   await session.end();
 }
 
@@ -60,7 +67,6 @@ async function start() {
   const fields = element("div", "", "stack");
   byId("connection", HTMLElement).append(fields); // until the form takes them
   addChoice(fields);
-  /** @type {import("../page/connection.js").Connection | undefined} */ let connection;
   startMasthead("Boot an operating system in this page, from a disk that is far away.", () => connection?.form.link() ?? {});
   connection = await startConnection(byId("connection", HTMLElement), {
     action: "Boot", opening: "Opening the disk and booting…", opened: "The disk was opened.", failed: "The machine could not be started.",

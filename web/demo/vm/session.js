@@ -23,7 +23,8 @@ import { checkSample } from "./verified.js";
 /**
  * @typedef {object} Surroundings
  * @property {() => void} changed something of the session is other than before
- * @property {(what: string, error: unknown) => void} failed what nobody waits for
+ * @property {(error: unknown) => void} stopped the machine was stopped by an error
+ * @property {(error: unknown) => void} lost the disk has ended by itself
  * @property {() => HTMLElement} screen a container for the next machine
  */
 
@@ -75,12 +76,12 @@ export class Session {
       if (this.stack !== stack) return;
       this.#failure = "failed";
       if (this.machine) this.machine.wanted = false;
-      this.#around.failed("The machine was stopped.", error);
+      this.#around.stopped(error);
       this.#around.changed();
     });
     stack.drive.closed.then((error) => {
       if (this.stack !== stack) return;
-      this.end().then(() => this.#around.failed("The connection was lost, and the machine with it.", error ?? "The server closed it."));
+      this.end().then(() => this.#around.lost(error ?? "The server closed it."));
     });
   }
 
@@ -213,6 +214,7 @@ export class Session {
   }
 
   restart() {
+    this.#failure = undefined;
     this.machine?.restart();
     this.#around.changed();
   }

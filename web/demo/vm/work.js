@@ -8,6 +8,7 @@ import { ProgressBar } from "../page/progress.js";
 
 const bar = new ProgressBar();
 /** @type {AbortController | undefined} */ let under;
+/** Fulfils when it has ended. @type {Promise<unknown> | undefined} */ let ended;
 /** Told when work begins and ends. */ let changed = () => {};
 
 /** @param {() => void} onChange */
@@ -21,9 +22,28 @@ export function isWorking() {
   return Boolean(under);
 }
 
-/** Gives up what is under way. */
-export function stopWork() {
+/** Gives up what is under way, and waits for its end. */
+export async function stopWork() {
   under?.abort(new DOMException("Stopped.", "AbortError"));
+  await ended;
+}
+
+/**
+ * Keeps other work away from something that is shown elsewhere.
+ * @param {() => Promise<void>} task
+ */
+export async function alone(task) {
+  await stopWork();
+  under = new AbortController();
+  changed();
+  const done = task().finally(finish);
+  ended = done.catch(() => {});
+  await done;
+}
+
+function finish() {
+  under = undefined;
+  changed();
 }
 
 /**
@@ -38,17 +58,14 @@ export async function work(doing, failed, task) {
   const mine = under = new AbortController();
   hideError();
   changed();
-  try {
-    await bar.run(doing, (stopped, tell) => {
-      stopped.addEventListener("abort", () => mine.abort(stopped.reason));
-      return task({ signal: mine.signal, tell });
-    });
-    return true;
-  } catch (error) {
-    if (/** @type {any} */ (error)?.name !== "AbortError") showError(failed, error);
+  const done = bar.run(doing, (stopped, tell) => {
+    stopped.addEventListener("abort", () => mine.abort(stopped.reason));
+    return task({ signal: mine.signal, tell });
+  }).then(() => true, (error) => {
+    if (error?.name !== "AbortError") showError(failed, error);
     return false;
-  } finally {
-    under = undefined;
-    changed();
-  }
+  });
+  ended = done.finally(finish);
+  await ended;
+  return done;
 }
