@@ -25,10 +25,9 @@ let disk;
  * @param {boolean} again
  */
 async function openDisk(place, signal, again) {
-  hideDisk();
   const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal });
-  if (signal.aborted) return opened.close();
   disk = opened;
+  if (signal.aborted) return;
   showDisk(opened, again);
   opened.closed.then((reason) => onClosed(opened, reason));
 }
@@ -56,18 +55,19 @@ function onClosed(ended, reason) {
   if (ended !== disk) return;
   const focus = diskOpen.contains(document.activeElement);
   connection?.lost("The connection was lost.", reason ?? "The server closed it.", { focus });
-  diskNote.hidden = true; // what was shown stays in sight, out of use
-  diskOpen.hidden = false;
 }
 
-/** Lets go of the disk. */
-function closeDisk() {
+/**
+ * Lets go of the disk.
+ * @param {boolean} stay whether what was read stays in sight, out of use
+ */
+function closeDisk(stay) {
   const closing = disk;
   disk = undefined;
   detachSectors();
   diskOpen.inert = true;
-  hideDisk();
-  closing?.close();
+  if (!stay) hideDisk();
+  return closing?.close();
 }
 
 function hideDisk() {

@@ -43,7 +43,7 @@ export function showError(what, error, { retry, focus = true } = {}) {
   actions.append(button("Dismiss", dismiss));
   box.replaceChildren(headline(what, error), element("p", visible(messageOf(error))), actions);
   box.hidden = false;
-  before = document.activeElement;
+  if (!box.contains(document.activeElement)) before = document.activeElement;
   if (focus && !(error instanceof FieldError)) box.focus();
 }
 

@@ -21,8 +21,12 @@ import { visible } from "./text.js";
  * @property {string} failed shown if it fails, such as "The machine could not be started."
  * @property {string} [stop] the word of the button that ends it; "Disconnect"
  * @property {(place: Place, signal: AbortSignal, again: boolean) => Promise<void>} open
- *   begins; again: after connection.lost(), at the same place
- * @property {() => void | Promise<void>} close ends it; it may be called when there is nothing to end
+ *   begins; again: after connection.lost(), at the same place. It is never
+ *   called before what was open has been closed
+ * @property {(stay: boolean) => void | Promise<void>} close ends what open()
+ *   began, also where that failed or was cancelled; stay: what is shown may stay
+ *   in sight, out of use, since it was lost or something else follows. It may be
+ *   called when there is nothing to end
  * @property {HTMLElement[]} [fields] of the page, for the form
  */
 
@@ -39,8 +43,9 @@ export async function startConnection(container, job) {
   const demo = await fetchLocalDemo();
   if (demo) connection.form.fill(demo);
   if (demo) showNotice("demo-notice", "About this demo", "This is the demo.", DEMO);
-  if (connection.follow(parseLink(location.hash)) || !demo) return connection;
-  await connection.list({ focus: false });
+  addEventListener("hashchange", () => connection.follow(parseLink(location.hash)));
+  const led = connection.follow(parseLink(location.hash));
+  if (demo && !led) connection.list({ focus: false });
   return connection;
 }
 
@@ -56,13 +61,19 @@ async function panels() {
   return made;
 }
 
+/** Shown while a disk is closed; that can't be cancelled. */
+const CLOSING = "Closing…";
+
 export class Connection {
   #job;
   #status = byId("status", HTMLElement);
   #stop = byId("stop", HTMLButtonElement);
   #open = byId("open", HTMLButtonElement);
   /** Ends the work under way. @type {AbortController | undefined} */ #task;
-  /** Where the disk that is open came from. @type {Place | undefined} */ #place;
+  /** What that work is, in words. */ #doing = "";
+  /** Where the disk that is open, or being opened, comes from. @type {Place | undefined} */ #place;
+  #opened = false;
+  /** Ends with the last opening or closing. @type {Promise<unknown>} */ #turn = Promise.resolve();
 
   /** @param {Job} job */
   constructor(job) {
@@ -113,11 +124,28 @@ export class Connection {
     const retry = again ? () => { this.open(choose, true); } : undefined;
     return this.#run(this.#job.opening, this.#job.failed, async (signal) => {
       const place = choose();
-      await this.#close();
+      await this.#inTurn(() => this.#replace(place, signal, again));
+    }, retry);
+  }
+
+  /**
+   * @param {Place} place
+   * @param {AbortSignal} signal
+   * @param {boolean} again
+   */
+  async #replace(place, signal, again) {
+    signal.throwIfAborted();
+    await this.#close(true).catch((error) => showError("What was open before did not end well.", error));
+    this.#place = { ...place };
+    try {
       signal.throwIfAborted();
       await this.#job.open(place, signal, again);
-      if (!signal.aborted) this.#place = place;
-    }, retry);
+      signal.throwIfAborted();
+    } catch (error) {
+      await this.#close().catch(() => {}); // why it did not open is the news
+      throw error;
+    }
+    this.#opened = true;
   }
 
   /**
@@ -128,10 +156,12 @@ export class Connection {
    */
   async lost(what, reason, options) {
     const place = this.#place;
-    await this.#close();
-    this.#showState();
-    const retry = place && (() => { this.open(() => place, true); });
-    showError(what, reason, { retry, ...options });
+    await this.#inTurn(async () => {
+      if (!place || this.#place !== place) return; // it has been given up meanwhile
+      await this.#close(true).catch(() => {}); // why it was lost is the news
+      this.#showState();
+      showError(what, reason, { retry: () => { this.open(() => place, true); }, ...options });
+    });
   }
 
   /**
@@ -145,37 +175,52 @@ export class Connection {
     this.#task?.abort();
     const mine = this.#task = new AbortController();
     hideError();
-    this.#showState(doing);
+    this.#doing = doing;
+    this.#showState();
     try {
       await work(mine.signal);
     } catch (error) {
       if (!mine.signal.aborted) showError(failed, error, { retry });
     }
-    if (this.#task !== mine) return;
+    if (this.#task === mine) this.#rest();
+  }
+
+  /** Nothing is under way any more. */
+  #rest() {
     this.#task = undefined;
+    this.#doing = "";
     this.#showState();
   }
 
-  async #close() {
+  /**
+   * Opens and closes one after the other, whatever the user does meanwhile.
+   * @param {() => Promise<void>} work
+   */
+  #inTurn(work) {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #close(stay = false) {
     this.#place = undefined;
-    await this.#job.close();
+    this.#opened = false;
+    await this.#job.close(stay);
   }
 
-  /** @param {string} [doing] */
-  #showState(doing) {
-    document.querySelector("main")?.setAttribute("aria-busy", String(Boolean(doing)));
+  #showState() {
+    const doing = this.#doing;
+    document.querySelector("main")?.setAttribute("aria-busy", String(doing !== ""));
     this.#stop.textContent = doing ? "Cancel" : this.#job.stop ?? "Disconnect";
-    this.#stop.disabled = !doing && !this.#place;
-    this.#status.textContent = doing ?? (this.#place ? this.#job.opened : "Not connected.");
+    this.#stop.disabled = doing ? doing === CLOSING : !this.#opened;
+    this.#status.textContent = doing || (this.#opened ? this.#job.opened : "Not connected.");
   }
 
-  async #onStop() {
-    const cancelling = this.#task;
-    this.#task = undefined;
-    cancelling?.abort();
+  #onStop() {
+    byId("list", HTMLButtonElement).focus(); // this button may be disabled soon
+    if (!this.#task) return this.#run(CLOSING, "It did not end well.", () => this.#inTurn(() => this.#close()));
+    this.#task.abort();
     hideError();
-    byId("list", HTMLButtonElement).focus(); // this button may be disabled now
-    if (!cancelling) await this.#close();
-    this.#showState();
+    this.#rest();
   }
 }

@@ -11,9 +11,11 @@
 // A name in NBD has 4096 bytes at most, and the rest is shorter.
 const LONGEST = 4096;
 
+// What a field of one line would drop in silence, and what was no UTF-8.
+const UNMEANT = /[\p{Cc}\uFFFD]/u;
+
 /**
- * Reads the fragment of a URL. What is unknown, or too long to be meant, is
- * left out.
+ * Reads the fragment of a URL. What is unknown, or can't be meant, is left out.
  * @param {string} hash with or without its #
  * @returns {Link}
  */
@@ -21,7 +23,7 @@ export function parseLink(hash) {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const part = (/** @type {string} */ name) => {
     const text = given.get(name);
-    return text !== null && text.length <= LONGEST ? text : undefined;
+    return text !== null && text.length <= LONGEST && !UNMEANT.test(text) ? text : undefined;
   };
   const found = { bridge: part("bridge"), target: part("target"), exportName: part("export") };
   return /** @type {Link} */ (Object.fromEntries(Object.entries(found).filter(([, text]) => text !== undefined)));

@@ -22,7 +22,10 @@ export function startMasthead(says, link) {
   if (!header) throw new Error("the page has no header");
   header.className = "masthead";
   const title = element("div");
-  title.append(element("h1", "nbdbridge"), element("p", says));
+  const icon = element("img");
+  icon.src = new URL("icon.svg", import.meta.url).href;
+  icon.alt = "";
+  title.append(icon, element("h1", "nbdbridge"), element("p", says));
   const nav = element("nav");
   nav.setAttribute("aria-label", "Pages");
   nav.append(...PAGES.map((page) => anchor(page, link)));
@@ -37,7 +40,7 @@ function anchor({ path, name }, link) {
   const made = element("a", name);
   const url = new URL(path, root);
   made.href = url.href;
-  if (url.pathname === location.pathname) made.setAttribute("aria-current", "page");
+  if (url.pathname === location.pathname.replace(/index\.html$/, "")) made.setAttribute("aria-current", "page");
   // As late as can be: by then the form leads somewhere.
   for (const type of ["pointerdown", "focus"]) made.addEventListener(type, () => { made.href = url.href + formatLink(link()); });
   return made;

@@ -1,70 +1,91 @@
 // The banner that tells of an outage while it lasts.
-import { element } from "./dom.js";
-import { duration } from "./text.js";
+import { Banner } from "./banner.js";
+import { duration, visible } from "./text.js";
 
 /**
- * Tells of the outages of a disk, in a banner under the page's head.
+ * Tells of the outages of a disk, until it is closed.
  * @param {import("../../client/index.js").Disk} disk
  * @param {string} meanwhile what becomes of the page's work, such as "The machine is paused."
  */
 export function showOutages(disk, meanwhile) {
   const ended = new AbortController();
   const { signal } = ended;
-  const banner = new Banner(meanwhile);
-  disk.on("stalled", ({ since }) => banner.show(since, "The server does not answer."), { signal });
-  disk.on("reconnecting", ({ attempt, cause }) => banner.show(Date.now(), `Connecting again, attempt ${attempt}: ${cause.message}`), { signal });
-  for (const type of /** @type {const} */ (["resumed", "reconnected"])) disk.on(type, () => banner.hide(), { signal });
+  const outage = new Outage(meanwhile);
+  disk.on("stalled", ({ since }) => outage.stalled(since), { signal });
+  disk.on("resumed", () => outage.resumed(), { signal });
+  disk.on("reconnecting", ({ attempt, cause }) => outage.lost(attempt, cause), { signal });
+  disk.on("reconnected", () => outage.reconnected(), { signal });
   disk.closed.then(() => {
-    banner.remove();
+    outage.end();
     ended.abort();
   });
 }
 
-/** One outage after the other. */
-class Banner {
-  #box = element("div", "", "banner warn");
-  #headline = element("strong");
-  #detail = element("p");
-  #since = 0;
+/** A connection may be silent and be lost at the same time. */
+class Outage {
+  #banner = new Banner();
+  #meanwhile;
+  #stalled = false;
+  /** Of connecting again, if the connection is lost. */ #attempt = 0;
+  #cause = "";
+  /** As by Date.now(). */ #since = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #clock;
 
   /** @param {string} meanwhile */
   constructor(meanwhile) {
-    this.meanwhile = meanwhile;
-    this.#box.id = "outage";
-    this.#box.role = "status";
-    this.#box.hidden = true;
-    const line = element("p");
-    line.append(this.#headline);
-    this.#box.append(line, this.#detail);
-    document.body.append(this.#box);
+    this.#meanwhile = meanwhile;
+    this.#banner.element.id = "outage";
+  }
+
+  /** @param {number} since */
+  stalled(since) {
+    this.#stalled = true;
+    this.#begin(since);
+  }
+
+  resumed() {
+    this.#stalled = false;
+    this.#tell();
   }
 
   /**
-   * @param {number} since as by Date.now()
-   * @param {string} detail
+   * @param {number} attempt
+   * @param {Error} cause
    */
-  show(since, detail) {
-    if (this.#box.hidden) this.#since = since;
-    this.#box.hidden = false;
-    this.#detail.textContent = detail;
+  lost(attempt, cause) {
+    this.#attempt = attempt;
+    this.#cause = visible(cause.message);
+    this.#begin(Date.now());
+  }
+
+  reconnected() {
+    this.#attempt = 0;
+    this.#cause = "";
     this.#tell();
-    this.#clock ??= setInterval(() => this.#tell(), 5000); // often enough to see, and not to be talked to death
+  }
+
+  /** @param {number} since */
+  #begin(since) {
+    if (!this.#clock) this.#since = since;
+    this.#clock ??= setInterval(() => this.#tell(), 1000);
+    this.#tell();
   }
 
   #tell() {
-    const seconds = Math.round((Date.now() - this.#since) / 1000);
-    this.#headline.textContent = `No connection${seconds >= 5 ? ` for ${duration(seconds * 1000)}` : ""}. ${this.meanwhile}`;
+    if (!this.#stalled && !this.#attempt) return this.#over();
+    const what = this.#attempt ? "The connection is lost." : "The server does not answer.";
+    const tried = this.#attempt ? ` Connecting again, attempt ${this.#attempt}.` : "";
+    this.#banner.show(`${what} ${this.#meanwhile}`, `For ${duration(Date.now() - this.#since)}.${tried}`, this.#cause);
   }
 
-  hide() {
-    this.#box.hidden = true;
+  #over() {
     clearInterval(this.#clock);
     this.#clock = undefined;
+    this.#banner.hide();
   }
 
-  remove() {
-    this.hide();
-    this.#box.remove();
+  end() {
+    this.#over();
+    this.#banner.remove();
   }
 }

@@ -40,6 +40,14 @@ export function grouped(n) {
   return n.toLocaleString("en").replaceAll(",", "\u202F");
 }
 
+/**
+ * A rate as people say it, such as "1.5 MiB/s".
+ * @param {number} bytesPerSecond
+ */
+export function rate(bytesPerSecond) {
+  return `${humanSize(Math.round(bytesPerSecond))}/s`;
+}
+
 /** @type {readonly [seconds: number, name: string][]} */
 const SPANS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
