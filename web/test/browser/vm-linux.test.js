@@ -53,7 +53,7 @@ inEachBrowser("Linux in the machine's page", ({ page: openPage }) => {
   /** @type {Awaited<ReturnType<typeof serveVm>>} */ let site;
   before(async () => {
     lab = await Lab.create();
-    site = await serveVm();
+    site = await serveVm(lab);
   });
   after(async () => {
     await site.close();

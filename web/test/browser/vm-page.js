@@ -10,9 +10,12 @@ const web = new URL("../../", import.meta.url).pathname;
 
 /**
  * The site with V86 beside the page, as `make demo-vm` has it.
- * @param {{v86?: boolean, demo?: object}} [options] demo: what local.json says
+ * @param {import("./lab.js").Lab} lab whose bridge tells what policy the page has
+ * @param {{v86?: boolean}} [options]
  */
-export async function serveVm({ v86 = true, demo } = {}) {
+export async function serveVm(lab, { v86 = true } = {}) {
+  const bridge = await lab.bridge({ none: "tcp://127.0.0.1:1" });
+  const policy = (await fetch(`${bridge.page}vm/`)).headers.get("Content-Security-Policy") ?? "";
   const folder = "/demo/vm/v86/";
   /** @type {Record<string, import("./site.js").Page>} */
   const files = v86 ? {
@@ -21,8 +24,7 @@ export async function serveVm({ v86 = true, demo } = {}) {
     [`${folder}bios.bin`]: { type: "application/octet-stream", body: await readFile(bios.bios) },
     [`${folder}vgabios.bin`]: { type: "application/octet-stream", body: await readFile(bios.vga_bios) },
   } : {};
-  const local = { type: "application/json", body: JSON.stringify(demo ?? null) };
-  return serveFolder({ client: join(web, "client"), demo: join(web, "demo") }, { pages: { ...files, "/demo/local.json": local, "/demo/page/local.json": local } });
+  return serveFolder({ client: join(web, "client"), demo: join(web, "demo") }, { pages: files, headers: { "Content-Security-Policy": policy } });
 }
 
 /**

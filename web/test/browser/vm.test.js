@@ -20,7 +20,7 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
 
   before(async () => {
     lab = await Lab.create();
-    site = await serveVm();
+    site = await serveVm(lab);
   });
   after(async () => {
     await site.close();
@@ -313,7 +313,7 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
   });
 
   test("without V86's files the page says what to run", async () => {
-    const bare = await serveVm({ v86: false });
+    const bare = await serveVm(lab, { v86: false });
     const page = await visit(bare.origin);
     await shows(page, "#no-firmware", /make demo-vm/);
     assert.equal(await page.$eval("#connection", (e) => /** @type {HTMLElement} */ (e).inert), true);
