@@ -1,72 +1,63 @@
 // Says that the connection is lost and that the machine waits for it.
-import { byId } from "../page/dom.js";
-import { visible } from "../page/text.js";
+import { Banner } from "../page/banner.js";
+import { duration, visible } from "../page/text.js";
 
 /** @typedef {import("./stack.js").Stack} Stack */
 
-const banner = byId("outage", HTMLElement);
-const what = byId("outage-what", HTMLElement);
-const next = byId("outage-next", HTMLElement);
-
-/** When it began, by Date.now(); 0: there is none. */ let since = 0;
-/** The guest waits for an answer, and stands still. */ let paused = false;
-/** When the next attempt comes, by Date.now(). */ let due = 0;
-let attempt = 0, cause = "";
-/** @type {ReturnType<typeof setInterval> | undefined} */ let timer;
-
 /**
- * Follows the connection of a disk until the disk has ended.
+ * Tells of the outages of a machine's disk, until the disk has ended.
  * @param {Stack} stack
  */
 export function watchOutages({ disk, drive }) {
-  disk.on("reconnecting", (state) => {
-    attempt = state.attempt;
-    cause = visible(state.cause.message);
-    due = Date.now() + state.delay;
-    begin(Date.now());
-  });
-  disk.on("stalled", (state) => begin(state.since));
-  drive.on("stalled", (state) => {
-    paused = true;
-    begin(state.since);
-  });
-  drive.on("resumed", () => {
-    paused = false;
-    show();
-  });
-  disk.on("reconnected", end);
-  disk.on("resumed", end);
-  disk.closed.then(end);
+  const outage = new Outage();
+  disk.on("stalled", ({ since }) => outage.set({ silent: true }, since));
+  disk.on("resumed", () => outage.set({ silent: false }));
+  disk.on("reconnecting", ({ attempt, delay, cause }) => outage.set({ attempt, due: Date.now() + delay, cause: visible(cause.message) }));
+  disk.on("reconnected", () => outage.set({ attempt: 0, due: 0, cause: "" }));
+  drive.on("stalled", ({ since }) => outage.set({ paused: true }, since));
+  drive.on("resumed", () => outage.set({ paused: false }));
+  disk.closed.then(() => outage.end());
 }
 
-/** @param {number} at */
-function begin(at) {
-  since ||= at;
-  timer ??= setInterval(count, 1000);
-  show();
-}
+/** A connection may be silent and be lost at the same time, and the machine pauses when it has to wait. */
+class Outage {
+  #banner = new Banner();
+  #is = { silent: false, paused: false, attempt: 0, due: 0, cause: "" };
+  /** By Date.now(). */ #since = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #clock;
 
-function end() {
-  clearInterval(timer);
-  timer = undefined;
-  since = due = attempt = 0;
-  cause = "";
-  paused = false;
-  show();
-}
+  constructor() {
+    this.#banner.element.id = "outage";
+  }
 
-/** What is read aloud changes with the state alone, not with the time. */
-function show() {
-  banner.hidden = since === 0;
-  const machine = paused ? "The machine is paused until it is back, and loses nothing." : "The machine goes on until it needs the disk.";
-  const text = `${attempt ? "The connection to the disk is lost." : "The disk does not answer."} ${machine}`;
-  if (what.textContent !== text) what.textContent = since ? text : "";
-  count();
-}
+  /** @param {Partial<{silent: boolean, paused: boolean, attempt: number, due: number, cause: string}>} news @param {number} [since] by Date.now() */
+  set(news, since = Date.now()) {
+    Object.assign(this.#is, news);
+    const { silent, paused, attempt } = this.#is;
+    if (!silent && !paused && !attempt) return this.#over();
+    this.#since ||= since;
+    this.#clock ??= setInterval(() => this.#tell(), 1000);
+    this.#tell();
+  }
 
-function count() {
-  if (!since) return;
-  const seconds = (/** @type {number} */ ms) => `${Math.max(0, Math.round(ms / 1000))} s`;
-  const again = !attempt ? "" : due > Date.now() ? ` Attempt ${attempt} comes in ${seconds(due - Date.now())}.` : ` Attempt ${attempt} is under way.`;
-  next.textContent = `Since ${new Date(since).toLocaleTimeString()}, for ${seconds(Date.now() - since)}.${again}${cause ? ` ${cause}` : ""}`;
+  #tell() {
+    const { paused, attempt, due, cause } = this.#is;
+    const what = attempt ? "The connection to the disk is lost." : "The disk does not answer.";
+    const machine = paused ? "The machine is paused until it is back, and loses nothing." : "The machine goes on until it needs the disk.";
+    const wait = due - Date.now();
+    const next = !attempt ? "" : wait > 0 ? ` Attempt ${attempt} comes in ${duration(wait)}.` : ` Attempt ${attempt} is under way.`;
+    this.#banner.show(`${what} ${machine}`, `Since ${new Date(this.#since).toLocaleTimeString()}, for ${duration(Date.now() - this.#since)}.${next}`, cause);
+  }
+
+  #over() {
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+    this.#since = 0;
+    this.#banner.hide();
+  }
+
+  end() {
+    this.#over();
+    this.#banner.remove();
+  }
 }

@@ -8,12 +8,12 @@ import { dirtyBytes } from "./stack.js";
 
 /** Milliseconds between updates: at most four a second. */
 const period = 250;
-/** Updates from one look at the changes to the next, which costs more. */
+/** Updates from one look at the changes to the next: that costs more the more pieces they have. */
 const dirtyEvery = 4;
 
 /** @type {Stack | undefined} */ let stack;
 /** @type {ReturnType<typeof setInterval> | undefined} */ let timer;
-let drawn = -1, ticks = 0;
+let drawn = -1, ticks = 0, seen = -1;
 
 /** Makes the map fit when the page changes. */
 export function startStrip() {
@@ -24,9 +24,11 @@ export function startStrip() {
 /** @param {Stack | undefined} shown none: the numbers stay as they are */
 export function watchStack(shown) {
   clearInterval(timer);
+  ticks = 0; // what was written last is looked at
   if (stack) update();
   stack = shown;
-  drawn = -1;
+  drawn = seen = -1;
+  ticks = 0;
   if (!shown) return;
   update();
   timer = setInterval(update, period);
@@ -44,7 +46,7 @@ function update() {
   put("written", humanSize(counts.written));
   put("p50", requests ? milliseconds(latency.p50) : "–");
   put("p95", requests ? `p95 ${milliseconds(latency.p95)}` : "");
-  if (ticks++ % dirtyEvery === 0) showDirty(stack);
+  if (ticks++ % dirtyEvery === 0 && seen !== counts.written) showDirty(stack);
   if (drawn === map.changes) return;
   drawn = map.changes;
   drawMap(map);
@@ -52,6 +54,7 @@ function update() {
 
 /** @param {Stack} shown */
 function showDirty(shown) {
+  seen = shown.counts.written;
   const bytes = dirtyBytes(shown);
   const text = bytes ? humanSize(bytes) : "nothing";
   const field = byId("dirty", HTMLElement);

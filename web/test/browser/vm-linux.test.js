@@ -8,6 +8,7 @@ import { Shell, buildLinuxDisk, missingForLinux } from "../guest/linux.js";
 import { inEachBrowser, until } from "./browsers.js";
 import { Lab } from "./lab.js";
 import { missingPackages } from "./needs.js";
+import { shots } from "./shots.js";
 import { click, fill, phase, say, serveVm, shows } from "./vm-page.js";
 
 /** @typedef {import("puppeteer-core").Page} Page */
@@ -48,7 +49,7 @@ class Console {
   }
 }
 
-inEachBrowser("Linux in the machine's page", ({ page: openPage }) => {
+inEachBrowser("Linux in the machine's page", ({ page: openPage, name: browser }) => {
   /** @type {Lab} */ let lab;
   /** @type {Awaited<ReturnType<typeof serveVm>>} */ let site;
   before(async () => {
@@ -93,6 +94,7 @@ inEachBrowser("Linux in the machine's page", ({ page: openPage }) => {
     const [sum] = /[0-9a-f]{64}/.exec(await good(shell, "sha256sum new.bin")) ?? [];
     assert.ok(sum);
     await keyboard(page);
+    await shots(page, `vm-linux-${browser}`);
     await page.reload();
     const again = await boot(page, fields);
     assert.match(await good(again, "sha256sum new.bin"), new RegExp(sum));

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { buildGrubDisk, greeting, missingForGrub } from "../guest/grub.js";
+import { buildGrubCd, buildGrubDisk, greeting, greetingOfCd, missingForGrub } from "../guest/grub.js";
 import { inEachBrowser, until } from "./browsers.js";
 import { Lab } from "./lab.js";
 import { missingPackages } from "./needs.js";
+import { shots } from "./shots.js";
 import { click, confirm, fill, phase, say, serveVm, shows } from "./vm-page.js";
 
 /** @typedef {import("puppeteer-core").Page} Page */
@@ -68,6 +69,17 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await shows(page, "#serial-log", new RegExp(`saved: ${word}\\.`));
   }
 
+  /** Does something while the browser's storage is full. @param {Page} page @param {() => Promise<void>} task */
+  async function withoutRoom(page, task) {
+    await page.evaluate(() => {
+      const { prototype } = FileSystemWritableFileStream;
+      Object.assign(globalThis, { write: prototype.write });
+      prototype.write = async () => { throw new DOMException("full", "QuotaExceededError"); };
+    });
+    await task();
+    await page.evaluate(() => { FileSystemWritableFileStream.prototype.write = /** @type {any} */ (globalThis).write; });
+  }
+
   test("boots, keeps what the machine writes over a reload, and discards it", { skip }, async () => {
     const { file, fields, before } = await grub("keeps");
     const page = await visit();
@@ -92,6 +104,15 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     const page = await visit();
     await boot(page, fields);
     await write(page, "abc");
+    await click(page, "pause");
+    await phase(page, "paused");
+    await click(page, "pause");
+    await phase(page, "running");
+    await withoutRoom(page, async () => {
+      await click(page, "save");
+      await shows(page, "#alert", /could not be saved\. ENOSPC[^]*has no room for/);
+    });
+    await phase(page, "running");
     await click(page, "save");
     await shows(page, "#offer", /This machine was saved/);
     await phase(page, "running");
@@ -101,6 +122,7 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await click(page, "open");
     await shows(page, "#offer-text", /with 64 MiB of memory, in \d/);
     await phase(page, "ready");
+    await shots(page, `vm-saved-${browser}`);
     await click(page, "resume"); // nothing was changed since: nobody asks
     await phase(page, "running");
     await say(page, ""); // boots again
@@ -134,6 +156,7 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await click(page, "resume");
     await shows(page, "#alert", /could not be resumed\. IDENTITY[^]*has changed since/);
     await phase(page, "off");
+    await shots(page, `vm-refused-${browser}`, { whole: false });
     await click(page, "start");
     await shows(page, "#alert", /could not be started\. IDENTITY[^]*has changed since/);
     await writeFile(file, before);
@@ -227,6 +250,20 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await shows(page, "#changes-status", /in their place/);
     await click(page, "start");
     await shows(page, "#serial-log", /remembered: abc\./);
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test("boots a CD-ROM out of the list of exports", { skip }, async () => {
+    const file = await buildGrubCd(join(lab.dir, `${browser}.iso`));
+    const pki = await lab.pki(`${browser}-cd`);
+    const bridge = await lab.bridge({ cd: (await lab.nbdkit(file, pki)).target }, "--origin", site.origin);
+    const page = await visit();
+    await fill(page, { bridge: bridge.url(""), target: "cd", "server-name": pki.serverName, ca: pki.ca, cert: pki.cert, key: pki.key, memory: "64", media: "cdrom" });
+    await click(page, "list");
+    await shows(page, "#exports-list", /default export[^]*Boot/);
+    await page.click("#exports-list button");
+    await shows(page, "#serial-log", new RegExp(greetingOfCd));
     assert.deepEqual(complaints, []);
     await page.close();
   });
