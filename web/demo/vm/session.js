@@ -38,6 +38,7 @@ export class Session {
   /** @type {Stack | undefined} */ stack;
   /** @type {Machine | undefined} */ machine;
   /** @type {Saved | undefined} */ saved;
+  /** Fulfils when what was ended has let go of its files. */ #ending = Promise.resolve();
   /** Of the last failure. @type {"failed" | undefined} */ #failure;
 
   /** @param {Surroundings} around */
@@ -220,14 +221,19 @@ export class Session {
   }
 
   /** Ends the machine and closes its disk; never rejects. */
-  async end() {
+  end() {
     const { machine, stack } = this;
     this.machine = undefined;
     this.stack = undefined;
     this.#failure = undefined;
     this.#around.changed();
-    await machine?.end().catch(() => {}); // nothing of it is used any more
-    await stack?.drive.close();
+    const before = this.#ending;
+    this.#ending = (async () => {
+      await before;
+      await machine?.end().catch(() => {}); // nothing of it is used any more
+      await stack?.drive.close();
+    })();
+    return this.#ending;
   }
 
   #known() {

@@ -41,7 +41,7 @@ function update() {
   put("requests", grouped(requests));
   put("trips", grouped(counts.trips));
   put("hits", counts.reads ? `${Math.round(counts.hits / counts.reads * 100)} %` : "–");
-  put("reads", `${grouped(counts.hits)} of ${grouped(counts.reads)} reads`);
+  put("reads", counts.reads ? `${grouped(counts.hits)} of ${grouped(counts.reads)} reads` : "");
   put("received", humanSize(bytesRead));
   put("written", humanSize(counts.written));
   put("p50", requests ? milliseconds(latency.p50) : "–");

@@ -51,7 +51,7 @@ async function note(digests, line, bytes) {
 
 /** @param {number} offset */
 function changed(offset) {
-  return new NbdError("IDENTITY", `The export has changed since this machine has read it: its ${lineSize} bytes at ${offset} are others now. What the machine has changed or saved does not fit any more. Serve the export as it was, or discard the changes and forget the saved state to start afresh.`, { offset });
+  return new NbdError("IDENTITY", `The export has changed since this machine has read it: its ${lineSize / 1024} KiB at byte ${offset} are not what they were. What the machine has changed or saved does not fit any more. Serve the export as it was, or discard the changes and forget the saved state to start afresh.`, { offset });
 }
 
 /**
