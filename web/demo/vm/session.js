@@ -108,8 +108,9 @@ export class Session {
     const { stack, saved } = this.#open();
     if (!saved) throw new Error("There is no saved state of this disk.");
     const { memory, media } = saved.facts;
+    this.choice = { ...choice, memory, media };
     /** @type {ArrayBuffer} */ let state;
-    await this.#start(stack, { ...choice, memory, media }, async () => { state = await this.#load(stack, saved, signal); }, async (machine) => {
+    await this.#start(stack, this.choice, async () => { state = await this.#load(stack, saved, signal); }, async (machine) => {
       await machine.restore(state);
       if (choice.writes === "keep") await stack.notes.unchanged();
     });
@@ -146,10 +147,11 @@ export class Session {
       const firmware = await loadFirmware();
       await check();
       const machine = await Machine.make(firmware, stack, choice, this.#around.screen());
+      if (this.stack !== stack) return await machine.end(); // it was lost meanwhile, which was told
       this.machine = machine;
-      await prepare?.(machine);
-      if (this.stack !== stack) return; // it was lost meanwhile, which was told
       this.#around.changed();
+      await prepare?.(machine);
+      if (this.machine !== machine) return;
       machine.run();
       this.#around.changed();
     } catch (error) {

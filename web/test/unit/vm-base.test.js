@@ -135,5 +135,6 @@ test("a map shows the most that happened to a cell", () => {
   assert.deepEqual(map.counts(), { read: 2, hit: 1, written: 1 });
   const { changes } = map;
   map.mark("read", 0, 4);
+  map.mark("read", (1 << 20) - 1, 5000);
   assert.equal(map.changes, changes);
 });

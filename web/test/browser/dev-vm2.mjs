@@ -1,0 +1,38 @@
+import puppeteer from "puppeteer-core";
+import { join } from "node:path";
+import { serveVm, fill, click, shows, say, phase } from "./vm-page.js";
+import { buildGrubDisk } from "../guest/grub.js";
+import { Lab } from "./lab.js";
+import { bridgeBinary, freePort } from "./processes.js";
+const lab = await Lab.create();
+const site = await serveVm(lab);
+const pki = await lab.pki("dev");
+const server = await lab.nbdkit(await buildGrubDisk(join(lab.dir, "g.img")), pki);
+const port = await freePort();
+const start = () => lab.configuredBridge({ host: "127.0.0.1", port }, `listen: 127.0.0.1:${port}\norigins: ["${site.origin}"]\ntargets: {vm: {address: "${server.target}"}}\n`);
+let bridge = await start();
+const b = await puppeteer.launch({ executablePath: "/usr/bin/chromium", headless: true, args: ["--no-sandbox"], defaultViewport: { width: 1280, height: 900 } });
+const p = await b.newPage();
+p.on("pageerror", (e) => console.log("pageerror", e)); p.on("console", (m) => console.log("console", m.type(), m.text()));
+await p.goto(`${site.origin}/demo/vm/`); await new Promise((r) => setTimeout(r, 1000));
+await fill(p, { bridge: `ws://127.0.0.1:${port}/nbd/`, target: "vm", "server-name": pki.serverName, ca: pki.ca, cert: pki.cert, key: pki.key, memory: "64" });
+await click(p, "open");
+await shows(p, "#serial-log", /word\?/);
+await bridge.kill();
+await shows(p, "#outage", /connection to the disk is lost/);
+console.log(await p.$eval("#outage", (e) => e.innerText));
+await say(p, "abc"); // overlay write + read of base? 
+await new Promise((r) => setTimeout(r, 8000));
+console.log(await p.$eval("#outage", (e) => e.innerText), await p.evaluate(() => document.body.dataset.phase));
+await p.screenshot({ path: "/tmp/vm-outage.png" });
+bridge = await start();
+for (let i = 0; i < 40 && !(await p.$eval("#outage", (e) => e.classList.contains("idle"))); i++) await new Promise((r) => setTimeout(r, 500));
+console.log("over", await p.$eval("#outage", (e) => e.innerText));
+await shows(p, "#serial-log", /saved: abc/);
+await server.kill();
+// the server is another one now
+await bridge.kill();
+await click(p, "power-off");
+await phase(p, "off");
+console.log(await p.$$eval("#outage", (e) => e.length));
+await b.close(); await site.close(); await lab.close();
