@@ -32,7 +32,7 @@ go_example() { (cd examples/embed && go test -json -race ./...) | go run ./test/
 go_js() {
   local exec
   exec="$(go env GOROOT)/lib/wasm/go_js_wasm_exec"
-  GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./evidence ./wasm/client | go run ./test/report -tally "$tally"
+  GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./disk/... ./evidence ./wasm/client ./wasm/inspect | go run ./test/report -tally "$tally"
 }
 
 # node_tests FOLDER [FLAG...], by the program $node
@@ -56,7 +56,6 @@ count() { cat "$work"/tallies/* | grep -c "^$1"; }
 # One browser at a time: two cores do not carry more.
 browsers() { suite "Chromium, Firefox and WebKit" node_tests browser --test-concurrency=1; }
 
-bash test/setup.sh
 browsers >"$work/browsers" 2>&1 &
 suite "Go, native, with the race detector" go_native
 suite "The example of embedding" go_example

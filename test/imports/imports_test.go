@@ -31,9 +31,10 @@ var rules = map[string]rule{
 	"bridge/config": {may: []string{ours + "bridge", "github.com/goccy/go-yaml"}, never: []string{ours + "nbd", "syscall/js"}},
 	"disk":          {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"disk/fs":       {may: []string{ours + "disk", "github.com/diskfs/go-diskfs/filesystem", "www.velocidex.com/golang/go-ntfs"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
+	"disk/search":   {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"evidence":      {may: []string{"github.com/klauspost/compress/zstd"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"wasm/client":   {may: []string{ours + "nbd"}, never: []string{"net/http", ours + "bridge"}},
-	"wasm/inspect":  {may: []string{ours + "disk/fs", ours + "evidence"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
+	"wasm/inspect":  {may: []string{ours + "disk"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
 	"wasm/evidence": {may: []string{ours + "disk/fs", ours + "evidence"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
 	"wasm/pack":     {may: []string{"github.com/klauspost/compress"}, never: []string{"syscall/js"}},
 	"web":           {never: []string{"syscall/js"}},
@@ -51,6 +52,7 @@ var rules = map[string]rule{
 	"test/interop":   {},
 	"test/adversary": {may: []string{ours + "nbd"}},
 	"test/deploy":    {},
+	"test/disks":     {may: []string{ours + "disk"}},
 	"test/imports":   {},
 }
 

@@ -1,0 +1,74 @@
+package fs
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"nbdbridge/disk"
+)
+
+// openers are the formats that can be browsed, by the kind that disk.Probe
+// gives their signature. An opener of another's volume fails.
+var openers = map[string]opener{
+	"ext2": openExt, "ext3": openExt, "ext4": openExt,
+	"ntfs": openNTFS, "iso9660": openISO,
+	"fat12": openFAT, "fat16": openFAT, "fat32": openFAT, "exfat": openExFAT,
+}
+
+// Open finds the file system of a volume of size bytes and reads its head. It
+// reads through Pages of its own, or through r where that is a *Pages of that
+// size.
+//
+// ErrUnsupported names what was found; ErrDamaged is a file system that can't
+// be opened.
+func Open(r io.ReaderAt, size int64) (Volume, error) {
+	return OpenContext(context.Background(), r, size)
+}
+
+// OpenContext is Open that goes on no longer than the context allows.
+func OpenContext(ctx context.Context, r io.ReaderAt, size int64) (opened Volume, err error) {
+	defer explain("open volume", "", &err)
+	pages, ok := r.(*Pages)
+	if !ok || pages.Size() != size {
+		pages = NewPages(r, size, 0)
+	}
+	f, err := openFormat(newSource(ctx, pages))
+	if err != nil {
+		return nil, err
+	}
+	return &volume{pages: pages, format: f}, nil
+}
+
+// openFormat opens the first of what was found that can be.
+func openFormat(s *source) (format, error) {
+	found, failed := disk.Probe(s, 0, s.size())
+	var names []string
+	for _, signature := range found {
+		names = append(names, signature.Name)
+		open := openers[signature.Kind]
+		if open == nil {
+			continue
+		}
+		f, err := tryOpen(open, s)
+		if err == nil {
+			return f, nil
+		}
+		if failed == nil {
+			failed = err
+		}
+	}
+	switch {
+	case failed != nil:
+		return nil, failed
+	case len(names) == 0:
+		return nil, unsupported("nothing that is known was found")
+	}
+	return nil, unsupported("it is %s, which can't be browsed", strings.Join(names, " and "))
+}
+
+// tryOpen keeps a panic over one format from hiding the next.
+func tryOpen(open opener, s *source) (f format, err error) {
+	defer rescue(&err)
+	return open(s)
+}
