@@ -22,6 +22,8 @@ const words = {
   failed: "The machine was stopped by an error. Restart it, or power it off.",
 };
 
+const halted = "The machine’s system has shut down. Power the machine off, or restart it.";
+
 /** Where the changes are, in words. */
 const places = {
   keep: "They are in this browser’s storage, in the clear, and survive a reload. The export stays as it is.",
@@ -100,7 +102,8 @@ export function showControls(session) {
   const focused = document.activeElement;
   const busy = isWorking(), on = Boolean(session.machine), known = Boolean(session.place);
   document.body.dataset.phase = phase; // for who watches the page, such as tests
-  if (status.textContent !== words[phase]) status.textContent = words[phase];
+  const text = phase === "running" && session.machine?.halted ? halted : words[phase];
+  if (status.textContent !== text) status.textContent = text;
   const apart = known && choice?.writes !== "through";
   const enabled = {
     "start": known && phase === "off", "pause": phase === "running" || phase === "paused", "restart": on, "power-off": phase !== "off",

@@ -16,6 +16,7 @@ export class Machine {
   #emulator;
   #drive;
   /** Whether it should run: an outage may keep it from it. */ wanted = false;
+  /** Whether its system has shut down, and waits for the switch. */ halted = false;
 
   /** @param {any} emulator @param {import("../../client/v86/index.js").V86Disk} drive */
   constructor(emulator, drive) {
@@ -72,6 +73,7 @@ export class Machine {
 
   /** Presses the reset button. */
   restart() {
+    this.halted = false;
     this.#emulator.restart();
     this.run();
   }

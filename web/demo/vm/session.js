@@ -149,6 +149,10 @@ export class Session {
       const machine = await Machine.make(firmware, stack, choice, this.#around.screen());
       if (this.stack !== stack) return await machine.end(); // it was lost meanwhile, which was told
       this.machine = machine;
+      machine.listen("cpu-event-halt", () => {
+        machine.halted = true;
+        this.#around.changed();
+      });
       this.#around.changed();
       await prepare?.(machine);
       if (this.machine !== machine) return;

@@ -99,6 +99,8 @@ inEachBrowser("Linux in the machine's page", ({ page: openPage, name: browser })
     const again = await boot(page, fields);
     assert.match(await good(again, "sha256sum new.bin"), new RegExp(sum));
     await good(again, "sha256sum -c test.sha256");
+    await say(page, "poweroff");
+    await shows(page, "#machine-status", /has shut down/, 120_000);
     await page.close();
     assert.equal(createHash("sha256").update(await readFile(file)).digest("hex"), digest, "the export was changed");
   });
