@@ -3,7 +3,6 @@ import { NbdError } from "../../client/index.js";
 import { deleteOverlay, withOverlay } from "../../client/layers/index.js";
 import { Progress } from "../../client/progress.js";
 import { saveAs } from "../../client/save/index.js";
-import { Digests } from "./digests.js";
 import { removeNotes } from "./notes.js";
 import { changesOf, dirtyBytes, forgetMemory, openDisk } from "./stack.js";
 import { checkSample, verified } from "./verified.js";
@@ -33,11 +32,10 @@ export async function discard(session) {
  * @param {Tell} tell
  */
 export async function commit(session, signal, tell) {
-  await onDisk(session, false, signal, async ({ disk, store, digests }) => {
+  await onDisk(session, false, signal, async ({ disk, store, digests, notes }) => {
     if (disk.readOnly) throw new NbdError("READ_ONLY", "The export is read-only, so nothing was written. Have the server export it writable, and commit again; the changes are still here.");
     if (crypto.subtle) await checkSample(verified(disk, digests), digests, signal);
-    digests.become(new Digests());
-    if (session.name) await removeNotes(session.name);
+    await notes.forget();
     await session.forget();
     const progress = progressOf(dirtyBytes({ store, disk }), tell);
     await withOverlay(disk, store).commit({ signal, onProgress: ({ done }) => progress.to(done) });

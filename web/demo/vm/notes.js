@@ -13,6 +13,7 @@ export class Notes {
   #digests;
   #kept = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
+  /** Of digests. */ #writing = Promise.resolve();
   /** Fulfils when it was noted that the changes are others now. @type {Promise<void> | undefined} */ #noted;
 
   /** @param {string | undefined} machine @param {Digests} digests */
@@ -23,9 +24,9 @@ export class Notes {
     if (machine) this.#timer = setInterval(() => this.#keep().catch(() => {}), restPeriod); // without them less is checked
   }
 
-  /** Notes of nothing. */
-  static none() {
-    return new Notes(undefined, new Digests());
+  /** Where nothing is kept. @param {Digests} digests */
+  static none(digests) {
+    return new Notes(undefined, digests);
   }
 
   /**
@@ -41,15 +42,22 @@ export class Notes {
     return { notes: new Notes(machine, digests), digests };
   }
 
-  async #keep() {
-    if (!this.#machine || this.#kept === this.#digests.changes) return;
-    this.#kept = this.#digests.changes;
-    await writeFile(this.#machine, digestsFile, [this.#digests.encode()]);
+  /** One after the other, since a file that is written can't be removed. */
+  #keep() {
+    this.#writing = this.#writing.catch(() => {}).then(async () => {
+      if (!this.#machine || this.#kept === this.#digests.changes) return;
+      this.#kept = this.#digests.changes;
+      await writeFile(this.#machine, digestsFile, [this.#digests.encode()]);
+    });
+    return this.#writing;
   }
 
   /** Before each change: those that follow have no saved state. */
   changing() {
-    this.#noted ??= this.#machine ? removeFile(this.#machine, unchangedFile) : Promise.resolve();
+    this.#noted ??= this.#machine ? removeFile(this.#machine, unchangedFile).catch((error) => {
+      this.#noted = undefined; // the next write tries again
+      throw error;
+    }) : Promise.resolve();
     return this.#noted;
   }
 
@@ -65,9 +73,18 @@ export class Notes {
     return Boolean(this.#machine && await findFile(this.#machine, unchangedFile));
   }
 
+  /** Writes down what is left, and nothing any more; it never rejects. */
   async close() {
     clearInterval(this.#timer);
-    await this.#keep().catch(() => {});
+    await this.#keep().catch(() => {}); // without them less is checked
+  }
+
+  /** Forgets what is known of the base and of the changes: both are about to be others. */
+  async forget() {
+    this.#digests.become(new Digests());
+    this.#kept = this.#digests.changes;
+    await this.#writing.catch(() => {});
+    if (this.#machine) await removeNotes(this.#machine);
   }
 }
 

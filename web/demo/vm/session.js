@@ -238,6 +238,7 @@ export class Session {
       await before;
       await machine?.end().catch(() => {}); // nothing of it is used any more
       await stack?.drive.close();
+      await stack?.notes.close();
     })();
     return this.#ending;
   }

@@ -58,9 +58,10 @@ async function stackOver(disk, choice) {
   const counts = new Counts(map);
   if (choice.writes === "through") {
     if (disk.readOnly) throw new NbdError("READ_ONLY", "The export is read-only, so the machine can't write to it. Choose another place for what it writes, or have the server export it writable.");
+    const digests = new Digests(); // of nothing: the machine changes what it reads
     const cached = withCache(countTrips(disk, counts));
     const drive = v86Disk(countReads(cached, counts), { writes: "through", cache: false });
-    return { disk, cached, drive, store: undefined, digests: new Digests(), notes: Notes.none(), map, counts };
+    return { disk, cached, drive, store: undefined, digests, notes: Notes.none(digests), map, counts };
   }
   const { store, digests, notes } = await changesOf(disk, choice.writes === "keep");
   for (const { offset, length } of store.extents(0, disk.size)) map.mark("written", offset, length);
@@ -94,7 +95,7 @@ export async function changesOf(disk, keep) {
   const found = memories.get(identity) ?? { store: memoryStore({ limit: memoryLimit }), digests: new Digests() };
   memories.set(identity, found);
   if (found.store.extents(0, disk.size).length === 0) found.digests.become(new Digests()); // nothing hangs on what was read
-  return { ...found, notes: Notes.none() };
+  return { ...found, notes: Notes.none(found.digests) };
 }
 
 /** Forgets the changes that are kept in memory. @param {string} identity */
