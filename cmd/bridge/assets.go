@@ -20,6 +20,10 @@ import (
 const contentPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self' ws: wss:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// emulatorPolicy is that of the emulator's page: V86 keeps time in a Worker that
+// it makes of a blob, and files are saved by way of a frame.
+var emulatorPolicy = strings.Replace(contentPolicy, "worker-src 'self'", "worker-src 'self' blob:; frame-src 'self'", 1)
+
 // Debian's minimal images have no table of MIME types, and a browser compiles
 // WASM from a stream only under this one.
 var contentTypes = map[string]string{
@@ -71,12 +75,19 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Content-Security-Policy", policy(name))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Type", contentType(name))
 	a.send(w, r, a.encoded(w, r, name))
+}
+
+func policy(name string) string {
+	if strings.HasPrefix(name, "demo/vm/") {
+		return emulatorPolicy
+	}
+	return contentPolicy
 }
 
 func contentType(name string) string {
