@@ -33,10 +33,10 @@ test: build web/node_modules/.package-lock.json ## Run every test; as root on De
 lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck, import rules and JavaScript types
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: make fmt"; exit 1; }
 	$(GO) vet ./...
-	$(JS) $(GO) vet ./nbd/... ./evidence ./wasm/client ./wasm/evidence
+	$(JS) $(GO) vet ./nbd/... ./disk ./evidence ./wasm/client ./wasm/evidence
 	$(GO) run $(STATICCHECK) ./...
 	cd examples/embed && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
-	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./evidence ./wasm/client ./wasm/evidence
+	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./disk ./evidence ./wasm/client ./wasm/evidence
 	$(GO) test -count=1 ./test/imports
 	cd web && npm run --silent check
 

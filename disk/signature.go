@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"io"
+	"slices"
 )
 
 // A Signature is something that a part of a disk says that it is: the magic of
@@ -45,8 +46,82 @@ const (
 )
 
 // Probe finds signatures in the size bytes of a disk from offset on, with at
-// most 20 reads. File systems come first; none is no error. When a part can't
-// be read, it gives what the rest shows, and the error.
+// most 20 reads of at most 128 KiB. File systems come first; none is no error.
+// When a part can't be read, it gives what the rest shows, and a *ReadError.
 func Probe(r io.ReaderAt, offset, size int64) ([]Signature, error) {
-	return nil, errors.New("not yet")
+	if offset < 0 || size < 0 || offset > 1<<63-1-size {
+		return nil, errors.New("a region of a disk can't begin or end before the disk's beginning")
+	}
+	s := newSource(r, offset, size, probeReads)
+	found := contents(s)
+	found = append(found, tables(s, found)...)
+	found = append(found, bootCode(s)...)
+	for i := range found {
+		found[i].Offset += offset
+	}
+	if s.err != nil {
+		return found, s.err
+	}
+	return found, nil
+}
+
+const probeReads = 20
+
+// contents finds all but partition tables. Offsets are those in the source.
+func contents(s *source) []Signature {
+	found := []Signature{}
+	for _, probe := range probes {
+		if f, ok := probe(s); ok {
+			found = append(found, f)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Signature) int { return rank(a) - rank(b) })
+	return found
+}
+
+// rank puts file systems first, and what lies around them behind.
+func rank(f Signature) int {
+	return slices.Index([]string{ClassFilesystem, ClassSwap, ClassCrypto, ClassVolume, ClassImage}, f.Class)
+}
+
+// probes look for one format each. They give the first that is plausible.
+var probes = []func(*source) (Signature, bool){
+	probeBitLocker, probeNTFS, probeExFAT, probeFAT, probeReFS,
+	probeExt, probeXFS, probeBtrfs, probeF2FS, probeSquashFS, probeEROFS,
+	probeISO, probeUDF, probeHFSPlus, probeHFS, probeAPFS, probeZFS,
+	probeSwap, probeLUKS, probeLVM, probeRAID1, probeRAID0,
+	probeQCOW, probeVMDK, probeVHDX, probeVHD, probeVDI,
+}
+
+// tables finds partition tables.
+func tables(s *source, found []Signature) []Signature {
+	var list []Signature
+	t := readTable(s, found)
+	if c := intactHeader(s); c != nil && (t.protective || len(t.entries) == 0 && !hasBootSector(found)) {
+		list = append(list, Signature{Kind: "gpt", Name: "GUID partition table", Class: ClassTable, Offset: c.at, UUID: c.disk, BlockSize: c.sector})
+	}
+	if t.blank || len(t.entries) > 0 && !(t.protective && len(list) > 0) {
+		list = append(list, mbrSignature(t))
+	}
+	return append(list, otherTables(s)...)
+}
+
+func mbrSignature(t table) Signature {
+	f := Signature{Kind: "mbr", Name: "MBR partition table", Class: ClassTable, Offset: 510}
+	if t.signature != 0 {
+		f.UUID = hexadecimal(uint64(t.signature), 8)
+	}
+	return f
+}
+
+// intactHeader is a header of a GPT, at either end and for either sector size.
+func intactHeader(s *source) *gptCopy {
+	for _, sector := range []int64{512, 4096} {
+		for _, number := range []uint64{1, uint64(max(0, s.size/sector-1))} {
+			if c := readHeader(s, sector, number); c != nil && c.headerFault == "" {
+				return c
+			}
+		}
+	}
+	return nil
 }

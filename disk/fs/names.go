@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -20,20 +21,21 @@ type names struct {
 }
 
 type searched struct {
-	folder node
-	nodes  map[string]node
-	cost   int
+	folder  node
+	nodes   map[string]node
+	cost    int
+	damaged error // that ended the folder
 }
 
 // get is what a folder holds, or nil if that isn't remembered.
-func (n *names) get(folder node) map[string]node {
+func (n *names) get(folder node) *searched {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, s := range n.folders {
 		if s.folder == folder {
 			copy(n.folders[1:i+1], n.folders[:i])
 			n.folders[0] = s
-			return s.nodes
+			return &s
 		}
 	}
 	return nil
@@ -60,38 +62,51 @@ func (n *names) forget() {
 
 // lookup finds a name in a folder.
 func (v *volume) lookup(s *source, folder node, name string) (node, error) {
-	nodes := v.names.get(folder)
-	if nodes == nil {
-		return v.search(s, folder, name)
+	all := v.names.get(folder)
+	if all == nil {
+		var err error
+		if all, err = v.search(s, folder, name); err != nil {
+			return nil, err
+		}
 	}
-	if found, ok := nodes[name]; ok {
+	return all.find(name)
+}
+
+// find gives a name's node. Where damage has ended the folder, the name may
+// have been behind it.
+func (s *searched) find(name string) (node, error) {
+	if found, ok := s.nodes[name]; ok {
 		return found, nil
+	}
+	if s.damaged != nil {
+		return nil, s.damaged
 	}
 	return nil, fmt.Errorf("%w: there is no %s", ErrNotFound, name)
 }
 
 // search reads a folder for a name. It reads all of it, to remember it, unless
 // that is too much. Of two equal names the first counts.
-func (v *volume) search(s *source, folder node, name string) (node, error) {
-	all := searched{folder, map[string]node{}, namesOverhead}
+func (v *volume) search(s *source, folder node, name string) (*searched, error) {
+	all := &searched{folder: folder, nodes: map[string]node{}, cost: namesOverhead}
 	entries := 0
 	for child, err := range v.format.children(s, folder) {
 		if err != nil {
-			return firstOr(all.nodes, name, err)
+			all.damaged = err
+			break
 		}
 		if entries++; entries > MaxEntries {
 			return nil, fmt.Errorf("%w: a folder has more than %d entries", ErrLimit, MaxEntries)
 		}
 		s.renew()
 		all.add(Escape(child.name), child.node, name)
-		if found, ok := all.nodes[name]; ok && all.cost > maxNames {
-			return found, nil
+		if _, ok := all.nodes[name]; ok && all.cost > maxNames {
+			return all, nil
 		}
 	}
-	if all.cost <= maxNames {
-		v.names.put(all)
+	if all.cost <= maxNames && (all.damaged == nil || errors.Is(all.damaged, ErrDamaged)) {
+		v.names.put(*all)
 	}
-	return firstOr(all.nodes, name, fmt.Errorf("%w: there is no %s", ErrNotFound, name))
+	return all, nil
 }
 
 // add remembers a name if there is room, or if it is the wanted one.
@@ -102,11 +117,4 @@ func (s *searched) add(name string, n node, wanted string) {
 	if s.cost += len(name) + namesOverhead; s.cost <= maxNames || name == wanted {
 		s.nodes[name] = n
 	}
-}
-
-func firstOr(nodes map[string]node, name string, err error) (node, error) {
-	if found, ok := nodes[name]; ok {
-		return found, nil
-	}
-	return nil, err
 }
