@@ -37,7 +37,7 @@ func fatTree(t *testing.T, cluster int) string {
 		deep = filepath.Join(deep, fmt.Sprintf("deep folder %d", i))
 		writeFile(t, filepath.Join(deep, "below.txt"), pattern(i, i))
 	}
-	for i := range 300 {
+	for i := range 60 {
 		writeFile(t, filepath.Join(root, "many", fmt.Sprintf("one of many files %d", i)), nil)
 	}
 	mkdir(t, filepath.Join(root, "empty"))
@@ -79,27 +79,26 @@ func copyIn(t *testing.T, image, tree string) {
 	for _, e := range entries {
 		args = append(args, filepath.Join(tree, e.Name()))
 	}
-	output(t, "mcopy", append(args, "::")...)
+	tool(t, "mcopy", append(args, "::")...)
 }
 
 // sameAsJudges compares a volume of FAT with The Sleuth Kit and mtools.
 func sameAsJudges(t *testing.T, image string, sector int64) {
 	t.Helper()
-	v := openImage(t, image)
+	v, _ := openVolume(t, image)
 	if facts := v.Facts(); len(facts.Problems) > 0 {
 		t.Errorf("problems: %v", facts.Problems)
 	}
 	mine := ours(t, v)
-	if len(mine) == 0 {
-		t.Error("there is nothing")
+	if len(mine) < 10 {
+		t.Errorf("there is only %v", mine)
 	}
-	sameFiles(t, "The Sleuth Kit", mine, kit(t, image))
+	// The Sleuth Kit cuts the longest names.
+	compare(t, without(mine, "/nnn"), without(kit(t, image), "/nnn"))
 	out := t.TempDir()
-	output(t, "mcopy", "-s", "-Q", "-n", "-i", image, "::", out)
-	sameFiles(t, "mtools", mine, onDisk(t, out))
-	if sector > 0 {
-		sameDetails(t, image, v, sector)
-	}
+	tool(t, "mcopy", "-s", "-Q", "-n", "-i", image, "::", out)
+	compare(t, mine, hostTree(t, out))
+	sameDetails(t, image, v, sector)
 }
 
 func TestFATAsOthersReadIt(t *testing.T) {
@@ -110,23 +109,22 @@ func TestFATAsOthersReadIt(t *testing.T) {
 		args []string
 	}{
 		{"FAT12", 1440 << 10, []string{"-F", "12"}},
-		{"FAT12", 8 << 20, []string{"-F", "12", "-s", "8"}},
 		{"FAT12", 4 << 20, []string{"-F", "12", "-S", "2048", "-s", "1"}},
 		{"FAT16", 8 << 20, []string{"-F", "16", "-s", "1"}},
 		{"FAT16", 200 << 20, []string{"-F", "16", "-s", "64", "-f", "1"}},
 		{"FAT16", 80 << 20, []string{"-F", "16", "-S", "4096", "-s", "2"}},
 		{"FAT32", 80 << 20, []string{"-F", "32", "-s", "2", "-n", "A LABEL", "-i", "1234abcd"}},
 		{"FAT32", 1100 << 20, []string{"-F", "32", "-s", "32"}},
-		{"FAT32", 300 << 20, []string{"-F", "32", "-S", "1024", "-s", "4"}},
 		{"FAT32", 600 << 20, []string{"-F", "32", "-S", "4096", "-s", "1"}},
 	} {
 		t.Run(strings.Join(c.args, ""), func(t *testing.T) {
-			image := emptyImage(t, c.size)
-			made := output(t, "mkfs.fat", append(append([]string{"-v"}, c.args...), image)...)
+			image := newImage(t, c.size)
+			made := tool(t, "mkfs.fat", append(append([]string{"-v"}, c.args...), image)...)
 			sector, perCluster := fatGeometry(t, made)
 			copyIn(t, image, fatTree(t, sector*perCluster))
 			checkFAT(t, image)
-			facts := openImage(t, image).Facts()
+			v, _ := openVolume(t, image)
+			facts := v.Facts()
 			if facts.Kind != c.kind || facts.BlockSize != int64(sector*perCluster) {
 				t.Errorf("facts: %+v", facts)
 			}
@@ -159,14 +157,14 @@ func fatGeometry(t *testing.T, said string) (sector, perCluster int) {
 func checkFAT(t *testing.T, image string) {
 	t.Helper()
 	if out, err := exec.Command("fsck.fat", "-n", image).CombinedOutput(); err != nil {
-		t.Fatalf("fsck.fat: %v\n%s", err, tail(string(out)))
+		t.Fatalf("fsck.fat: %v\n%s", err, out)
 	}
 }
 
 // freeByMtools is what the last line of mdir says.
 func freeByMtools(t *testing.T, image string) int64 {
 	t.Helper()
-	lines := strings.Split(strings.TrimSpace(output(t, "mdir", "-i", image, "::")), "\n")
+	lines := strings.Split(strings.TrimSpace(tool(t, "mdir", "-i", image, "::")), "\n")
 	digits := strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1
@@ -191,8 +189,8 @@ func TestFATInPieces(t *testing.T) {
 		{1440 << 10, []string{"-F", "12"}}, {9 << 20, []string{"-F", "16", "-s", "2"}}, {34 << 20, []string{"-F", "32", "-s", "1"}},
 	} {
 		t.Run(c.args[1], func(t *testing.T) {
-			image := emptyImage(t, c.size)
-			output(t, "mkfs.fat", append(c.args, image)...)
+			image := newImage(t, c.size)
+			tool(t, "mkfs.fat", append(c.args, image)...)
 			tree := t.TempDir()
 			const files = 40
 			piece := int(c.size/files) - 25000
@@ -201,23 +199,24 @@ func TestFATInPieces(t *testing.T) {
 			}
 			copyIn(t, image, tree)
 			for i := 0; i < files; i += 2 {
-				output(t, "mdel", "-i", image, "::"+fmt.Sprint(i))
+				tool(t, "mdel", "-i", image, "::"+fmt.Sprint(i))
 			}
 			rest := freeByMtools(t, image)
 			big := t.TempDir()
 			writeFile(t, filepath.Join(big, "big"), pattern(int(rest), 99))
 			copyIn(t, image, big)
-			output(t, "mattrib", "+h", "+s", "+r", "-i", image, "::1")
+			tool(t, "mattrib", "+h", "+s", "+r", "-i", image, "::1")
 			checkFAT(t, image)
 			if free := freeByMtools(t, image); free != 0 {
 				t.Errorf("%d bytes are free yet", free)
 			}
 			sameAsJudges(t, image, 512)
-			d, err := openImage(t, image).Stat(t.Context(), "/big")
+			v, _ := openVolume(t, image)
+			d, err := v.Stat(t.Context(), "/big")
 			if err != nil || len(d.Extents) < 10 {
 				t.Errorf("%d extents, %v", len(d.Extents), err)
 			}
-			d, err = openImage(t, image).Stat(t.Context(), "/1")
+			d, err = v.Stat(t.Context(), "/1")
 			if err != nil || fmt.Sprint(d.Attributes) != "[read-only hidden system archive]" || !d.Hidden {
 				t.Errorf("attributes %v, %v", d.Attributes, err)
 			}

@@ -16,6 +16,7 @@ type ExFAT struct {
 	RootCluster     int
 	bitmap          int64 // where it lies, in clusters that follow each other
 	next            int   // where the search for a free cluster goes on
+	gap             int   // how many clusters are left free behind each second one
 }
 
 // NewExFAT formats a volume of so many clusters, with a table of upper case
@@ -152,7 +153,9 @@ func (x *ExFAT) claim(n int64) (clusters []int) {
 			panic("the volume is full")
 		}
 		clusters = append(clusters, x.next)
-		x.next++
+		if x.next++; x.gap > 0 && x.next%2 == 0 {
+			x.next += x.gap
+		}
 	}
 	return clusters
 }
@@ -172,6 +175,10 @@ func (x *ExFAT) mark(clusters []int, used bool) {
 		put(x, b, at)
 	}
 }
+
+// Interleave makes pieces of what is written from now on: between two clusters
+// and the next, as many stay free.
+func (x *ExFAT) Interleave(clusters int) { x.gap = clusters }
 
 // Release gives clusters back, as if what had them was deleted.
 func (x *ExFAT) Release(clusters []int) {

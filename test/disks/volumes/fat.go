@@ -1,6 +1,7 @@
 package volumes
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf16"
 )
@@ -63,7 +64,7 @@ func (f *FAT) writeBoot(tableSectors int) {
 		le.PutUint16(b[17:], FATRootEntries)
 		le.PutUint16(b[22:], uint16(tableSectors))
 	}
-	copy(extended[2:], "\x29\x78\x56\x34\x12BOOT LABEL FAT     ")
+	copy(extended[2:], fmt.Sprintf("\x29\x78\x56\x34\x12BOOT LABEL FAT%d   ", f.Bits))
 	copy(b[510:], "\x55\xaa")
 	put(f, b, 0)
 	if f.Bits == 32 {
