@@ -66,7 +66,7 @@ func TestExFATAsOthersReadIt(t *testing.T) {
 	}{
 		{64 << 20, []string{"-c", "512", "-L", "a läbel"}}, {64 << 20, []string{"-c", "4K"}}, {300 << 20, []string{"-c", "128K"}}, {40 << 20, nil},
 	} {
-		t.Run(strings.Join(c.args, ""), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.args), func(t *testing.T) {
 			image := newImage(t, c.size)
 			tool(t, "mkfs.exfat", append(c.args, image)...)
 			x, want := fillExFAT(t, image)

@@ -2,7 +2,6 @@ package volumes
 
 import (
 	"math/bits"
-	"strings"
 	"unicode"
 	"unicode/utf16"
 )
@@ -20,7 +19,7 @@ type ExFAT struct {
 }
 
 // NewExFAT formats a volume of so many clusters, with a table of upper case
-// letters that knows those of ASCII.
+// letters that knows those of Latin.
 func NewExFAT(store Store, sector, cluster int64, clusters int) *ExFAT {
 	x := &ExFAT{Store: store, Sector: sector, Cluster: cluster, Clusters: clusters, Table: 24 * sector, next: 2}
 	tableSectors := (int64(clusters+2)*4 + sector - 1) / sector
@@ -58,12 +57,23 @@ func OpenExFAT(store Store) *ExFAT {
 	return x
 }
 
+// upcased is how many characters the table knows.
+const upcased = 0x250
+
+func upper(c uint16) uint16 {
+	if up := unicode.ToUpper(rune(c)); c < upcased && up <= 0xffff {
+		return uint16(up)
+	}
+	return c
+}
+
 func upcaseTable() []byte {
 	var b []byte
-	for c := range uint16(128) {
-		b = le.AppendUint16(b, uint16(unicode.ToUpper(rune(c))))
+	for c := range uint16(upcased) {
+		b = le.AppendUint16(b, upper(c))
 	}
-	return append(b, 0xff, 0xff, 0x80, 0xff) // the rest are as they are
+	b = le.AppendUint16(b, 0xffff) // the rest are as they are
+	return le.AppendUint16(b, 1<<16-upcased)
 }
 
 // head is what the root folder begins with.
@@ -269,7 +279,8 @@ func SumSet(b []byte) {
 }
 
 func nameHash(name string) (hash uint16) {
-	for _, c := range utf16.Encode([]rune(strings.ToUpper(name))) {
+	for _, c := range utf16.Encode([]rune(name)) {
+		c = upper(c)
 		for _, b := range []byte{byte(c), byte(c >> 8)} {
 			hash = bits.RotateLeft16(hash, -1) + uint16(b)
 		}
