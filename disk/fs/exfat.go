@@ -133,11 +133,8 @@ func (x *exfat) children(s *source, folder node) iter.Seq2[child, error] {
 	}
 }
 
-// exfatMaxSet is how many entries tell of one file: its own, its stream, and
-// up to 17 pieces of its name, with room for what others may add.
-const exfatMaxSet = 1 + 255
-
-// An exfatList gathers the entries of a folder into sets, one for each file.
+// An exfatList gathers the entries of a folder into sets, one for each file:
+// its own entry, and up to 255 that tell more of it.
 type exfatList struct {
 	yield func(child, error) bool
 	at    int64 // of the set's first
