@@ -54,6 +54,8 @@ var rules = map[string]rule{
 	"test/deploy":    {},
 	"test/disks":     {may: []string{ours + "disk"}},
 	"test/imports":   {},
+
+	"test/disks/volumes": {},
 }
 
 // closureNever must not be reachable from the WASM client at all.
