@@ -145,7 +145,7 @@ inEachBrowser("the inspector's files", ({ page: openPage, name: browser }) => {
       if (!(row instanceof HTMLElement)) throw new Error(`there is no row ${wanted}`);
       row.click();
     }, name);
-    await until(page, (p) => document.querySelector("dd .name")?.textContent === p && !document.querySelector("#files [aria-busy=true]"), path);
+    await until(page, (p) => document.querySelector("#files dd .name")?.textContent === p && !document.querySelector("#files [aria-busy=true]"), path);
   }
 
   test("folders open by keyboard, and what they hold is sorted", { skip }, async () => {
