@@ -1,7 +1,8 @@
 // Command bench measures how long a browser takes to open a disk, and what it
 // gets through the tunnel then: raw WebSocket bytes against disk.read over TLS,
 // through the same bridge, in the same run; reads one after the other, by every
-// way in which a program may ask for them; copies and hashes of whole disks.
+// way in which a program may ask for them; copies and hashes of whole disks; and
+// how long Linux takes to boot from one.
 //
 // The pages measure by themselves and post their results. No automation tool is
 // attached: one that mirrors network events copies every message, and becomes
@@ -28,19 +29,20 @@ import (
 func main() {
 	browser := flag.String("browser", "chromium", "the Chromium to run")
 	program := flag.String("bridge", "bin/bridge", "the bridge that serves the client's files")
-	limit := flag.Duration("limit", 5*time.Minute, "give up after this long")
+	limit := flag.Duration("limit", 10*time.Minute, "give up after this long")
+	image := flag.String("boot", ".demo/images/linux.img", "the image to boot")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	if err := run(ctx, *browser, *program); err != nil {
+	if err := run(ctx, *browser, *program, *image); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, browser, program string) error {
+func run(ctx context.Context, browser, program, image string) error {
 	if !web.Built() {
 		return errors.New("the web files are missing: run `make build` first")
 	}
@@ -59,7 +61,12 @@ func run(ctx context.Context, browser, program string) error {
 		return err
 	}
 	base := "http://" + l.Addr().String()
-	files, err := startFileServer(program, base, disk.addr)
+	boots, err := startBootServer(image)
+	if err != nil {
+		return err
+	}
+	defer boots.stop()
+	files, err := startFileServer(program, base, map[string]string{"disk": disk.addr, "boot": boots.addr})
 	if err != nil {
 		return err
 	}
@@ -75,6 +82,8 @@ func run(ctx context.Context, browser, program string) error {
 	files.routeSync(mux, syncs)
 	copies := make(chan copyReport, 1)
 	routeCopy(mux, copies)
+	booted := make(chan boot, 1)
+	files.routeBoot(mux, boots, booted)
 	server := &http.Server{Handler: tunnel.Guard(isolated(mux)), ReadHeaderTimeout: 5 * time.Second}
 	defer server.Close()
 	go func() { _ = server.Serve(l) }()
@@ -91,7 +100,10 @@ func run(ctx context.Context, browser, program string) error {
 	if err := measureSync(ctx, browser, base+"/bench/sync.html", syncs); err != nil {
 		return err
 	}
-	return measureCopy(ctx, browser, base+"/bench/copy.html", copies)
+	if err := measureCopy(ctx, browser, base+"/bench/copy.html", copies); err != nil {
+		return err
+	}
+	return measureBoot(ctx, browser, base+"/bench/boot.html", booted)
 }
 
 func tcpTarget(addr string) bridge.Target { return bridge.Target{Network: "tcp", Address: addr} }

@@ -53,14 +53,19 @@ type fileServer struct {
 	proxy *httputil.ReverseProxy // for pages of ours, which its files must share an origin with
 }
 
-func startFileServer(program, origin, disk string) (*fileServer, error) {
+// startFileServer's targets are names and TCP addresses.
+func startFileServer(program, origin string, targets map[string]string) (*fileServer, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	addr := l.Addr().String()
 	l.Close()
-	cmd := exec.Command(program, "serve", "--ui", "--listen", addr, "--target", "disk=tcp://"+disk, "--origin", origin)
+	args := []string{"serve", "--ui", "--listen", addr, "--origin", origin}
+	for name, at := range targets {
+		args = append(args, "--target", name+"=tcp://"+at)
+	}
+	cmd := exec.Command(program, args...)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the bridge: %w (run `make build`)", err)
 	}

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Runs every suite, also after one has failed. The summary at the end names what
-# failed and every test that was skipped; in CI a skip is a failure.
+# Runs every suite, also after one has failed, in two lanes side by side: those
+# of browsers mostly wait. The summary at the end names what failed and every
+# test that was skipped; in CI a skip is a failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
-tallies=$(mktemp -d)
-trap 'rm -rf "$tallies"' EXIT
-suites=0 failed=()
+work=$(mktemp -d)
+mkdir "$work/tallies" "$work/failed"
+trap 'rm -rf "$work"' EXIT
+trap 'trap - TERM; kill 0' INT TERM # the second lane does not hear of Ctrl-C
 
 # suite NAME COMMAND...: the command leaves a line for each test in $tally.
 suite() {
   local name=$1
   shift
-  tally=$tallies/$((++suites))
+  tally=$work/tallies/$name
   printf '\n== %s\n' "$name"
   "$@" && return
-  failed+=("$name")
+  touch "$work/failed/$name"
   # A build or a hook can fail without a test: the count must show it.
   grep -qs '^fail' "$tally" || echo "fail $name" >>"$tally"
 }
@@ -30,7 +32,7 @@ go_example() { (cd examples/embed && go test -json -race ./...) | go run ./test/
 go_js() {
   local exec
   exec="$(go env GOROOT)/lib/wasm/go_js_wasm_exec"
-  GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./disk ./evidence ./wasm/client | go run ./test/report -tally "$tally"
+  GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./disk/... ./evidence ./wasm/client ./wasm/inspect | go run ./test/report -tally "$tally"
 }
 
 # node_tests FOLDER [FLAG...], by the program $node
@@ -49,23 +51,26 @@ node22_tests() {
   node_tests node22 --test-concurrency=1
 }
 
-count() { cat "$tallies"/* | grep -c "^$1"; }
+count() { cat "$work"/tallies/* | grep -c "^$1"; }
 
-bash test/setup.sh
+# One browser at a time: two cores do not carry more.
+browsers() { suite "Chromium, Firefox and WebKit" node_tests browser --test-concurrency=1; }
+
+browsers >"$work/browsers" 2>&1 &
 suite "Go, native, with the race detector" go_native
 suite "The example of embedding" go_example
 suite "Go, WebAssembly in Node" go_js
 suite "JavaScript in Node" node_tests unit
 suite "The client in Node 22" node22_tests
-# One browser at a time: two cores do not carry more.
-suite "Chromium, Firefox and WebKit" node_tests browser --test-concurrency=1
+tail -n +1 --pid=$! -f "$work/browsers"
+wait $!
 
 echo
-cat "$tallies"/* | sed -n 's/^skip /SKIPPED /p; s/^fail /FAILED  /p'
-if [ ${#failed[@]} -gt 0 ]; then printf 'Failed suite: %s\n' "${failed[@]}"; fi
+cat "$work"/tallies/* | sed -n 's/^skip /SKIPPED /p; s/^fail /FAILED  /p'
+ls "$work/failed" | sed 's/^/Failed suite: /'
 passes=$(count pass) fails=$(count fail) skips=$(count skip)
 code=0
-if [ ${#failed[@]} -gt 0 ] || [ "$fails" -gt 0 ]; then code=1; fi
+if [ "$fails" -gt 0 ] || [ -n "$(ls "$work/failed")" ]; then code=1; fi
 if [ -n "${CI:-}" ] && [ "$skips" -gt 0 ]; then
   echo "In CI nothing may be skipped."
   code=1

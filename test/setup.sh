@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go and Node: Debian, as root. Elsewhere it
 # says what to install, and the tests that need it are skipped. With names of
-# programs it installs those alone.
+# programs and files it installs those alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 export DEBIAN_FRONTEND=noninteractive
@@ -13,10 +13,9 @@ wanted=(
   chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
-  grub-mkimage:grub-common
-  sgdisk:gdisk mmls:sleuthkit mkfs.exfat:exfatprogs mkntfs:ntfs-3g mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
-  mkfs.f2fs:f2fs-tools cryptsetup:cryptsetup-bin mksquashfs:squashfs-tools mkfs.erofs:erofs-utils
-  genisoimage:genisoimage mkudffs:udftools xorriso:xorriso debugfs:e2fsprogs fls:sleuthkit
+  grub-mkimage:grub-common cpio:cpio sgdisk:gdisk mmls:sleuthkit mkfs.exfat:exfatprogs mkntfs:ntfs-3g mkfs.xfs:xfsprogs
+  mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools cryptsetup:cryptsetup-bin mksquashfs:squashfs-tools
+  mkfs.erofs:erofs-utils genisoimage:genisoimage mkudffs:udftools xorriso:xorriso debugfs:e2fsprogs fls:sleuthkit
 )
 # What has no program: a file, and the package with it.
 wanted_files=(
@@ -32,12 +31,14 @@ install_packages() {
     [[ $only == *" ${item%%:*} "* ]] || continue
     command -v "${item%%:*}" >/dev/null || missing+=("${item##*:}")
   done
+  [ $# != 0 ] || only=" ${wanted_files[*]%%:*} "
   for item in "${wanted_files[@]}"; do
-    [ $# != 0 ] || [ -e "${item%%:*}" ] || missing+=("${item##*:}")
+    [[ $only == *" ${item%%:*} "* ]] || continue
+    [ -e "${item%%:*}" ] || missing+=("${item##*:}")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Some tests can't run. For all of them, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    echo "Not everything can run. For all of it, as root: apt-get install --no-install-recommends ${missing[*]}" >&2
     return 0
   fi
   echo "Installing ${missing[*]}"
@@ -64,34 +65,29 @@ unpack_qemu() {
   [ ! -x $qemu_new/usr/bin/qemu-nbd ] || return 0
   echo "Unpacking a new qemu into test/$qemu_new"
   # In a subshell that ends at the first failure, also behind a condition.
-  bash -euo pipefail -c "$(declare -f fetch_qemu own_mirror); fetch_qemu $qemu_new" && return
+  bash -euo pipefail -c ". ./debian.sh; $(declare -f fetch_qemu); fetch_qemu $qemu_new" && return
   rm -rf $qemu_new
   echo "The tests with extended headers can't run: qemu-utils of the distribution's backports can't be had or does not start" >&2
 }
 
-# own_mirror prints the first repository of the machine's own configuration.
-own_mirror() {
-  apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
-    awk -v suite="$1" '$1 == suite && !done { print $2; done = 1 }'
-}
-
-# fetch_qemu FOLDER: with lists and a cache of its own, so that apt's stay.
+# fetch_qemu FOLDER
 fetch_qemu() {
-  local codename mirror work keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mirror=$(own_mirror "$codename")
-  [ -n "$mirror" ]
   work=$(mktemp -d)
   trap "rm -rf '$work'" EXIT
-  mkdir -p "$work/empty" "$work/lists/partial" "$work/cache/archives/partial"
-  echo "deb [signed-by=$keys] $mirror $codename-backports main" >"$work/list"
-  local apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/list" -o "Dir::Etc::sourceparts=$work/empty"
-    -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
-  "${apt[@]}" update
+  private_apt "$work" "$(. /etc/os-release && echo "$VERSION_CODENAME")-backports" "$(dpkg --print-architecture)"
   (cd "$work" && "${apt[@]}" download qemu-utils)
   dpkg -x "$work"/qemu-utils_*.deb "$1"
   "$1/usr/bin/qemu-nbd" --version >/dev/null # its libraries must be there
 }
 
+# What boots in emulators is unpacked too, since it is for another machine.
+unpack_linux() {
+  bash images/packages.sh .packages >/dev/null && return
+  echo "The tests that boot Linux can't run: its packages can't be had" >&2
+}
+
 install_packages "$@"
-if [ $# = 0 ] && command -v apt-get >/dev/null; then unpack_qemu; fi
+if [ $# = 0 ] && command -v apt-get >/dev/null; then
+  unpack_qemu
+  unpack_linux
+fi

@@ -62,6 +62,10 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/") {
 		name = path.Join(name, "index.html")
 	}
+	if _, folder := a.tags[path.Join(name, "index.html")]; folder && path.Clean(r.URL.Path) == r.URL.Path {
+		http.Redirect(w, r, path.Base(name)+"/", http.StatusTemporaryRedirect) // links in it are relative
+		return
+	}
 	if _, known := a.tags[name]; !known {
 		http.NotFound(w, r)
 		return

@@ -23,7 +23,9 @@ var webFiles = fstest.MapFS{
 	"client/only.css.gz":  {Data: []byte("gzipped css")},
 	"client/data.nbdtest": {Data: []byte("data")},
 	"demo/index.html":     {Data: []byte("<p>")},
+	"demo/vm/index.html":  {Data: []byte("<p>vm")},
 	"demo/icon.svg":       {Data: []byte("<svg/>")},
+	"demo/vm/lib.mjs":     {Data: []byte("module")},
 }
 
 func newWebFiles(t *testing.T) *assets {
@@ -67,7 +69,9 @@ func TestContentTypes(t *testing.T) {
 		"/client/data.nbdtest": "application/octet-stream",
 		"/demo/":               "text/html; charset=utf-8",
 		"/demo/index.html":     "text/html; charset=utf-8",
+		"/demo/vm/":            "text/html; charset=utf-8",
 		"/demo/icon.svg":       "image/svg+xml",
+		"/demo/vm/lib.mjs":     "text/javascript; charset=utf-8",
 	} {
 		r := ask(a, "GET", path)
 		if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != want {
@@ -163,7 +167,7 @@ func TestETagFollowsTheContent(t *testing.T) {
 func TestUnknownPaths(t *testing.T) {
 	a := newWebFiles(t)
 	for _, path := range []string{
-		"/", "/client", "/client/", "/client/nothing.js", "/demo", "/demo/index.html/", "/index.html",
+		"/", "/client", "/client/", "/client/nothing.js", "/demo/v", "/demo/index.html/", "/index.html",
 		"/client/../../go.mod", "/client/%2e%2e/%2e%2e/go.mod", "/../etc/passwd", `/client/..%5cindex.js`,
 		"/client/index.js%00", "/client/index.js.gz", "/CLIENT/index.js", "/./client//./index.jsx",
 	} {

@@ -25,6 +25,7 @@ const (
 type demoCommand struct {
 	Listen string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"HOST:PORT to listen on (default ${default})."`
 	Image  []string `sep:"none" type:"existingfile" placeholder:"FILE" help:"Export this disk image, read-only, in place of the sample disk: a file or block device that is not empty. Repeatable; names must differ (default: the sample disk)."`
+	Images string   `type:"existingdir" placeholder:"DIR" help:"Also export the files of this folder, for reading and writing, by an nbdkit that is started and ended; the page begins with these (default: none)."`
 }
 
 // Help is shown by --help.
@@ -32,6 +33,8 @@ func (*demoCommand) Help() string {
 	return `The embedded NBD server demands TLS and a client certificate of a CA that is made at start and forgotten when this process ends. The page gets the CA and a client key from this same process: a convenience of the demo, and no protection from a bridge that serves its own page.
 
 The sample disk is 32 MiB in memory, with an MBR, a FAT16 and an ext4 partition. It can be written to, and is made anew at every start. An image keeps its size in bytes, is called by its file name without the folder, and is never written to.
+
+With --images the bridge has a second target, "images": an nbdkit behind a Unix socket with the same TLS, which writes to the files what the page writes. Its keys are in a temporary folder, readable by this user alone and removed at the end. Its end ends the demo.
 
 SIGINT (Ctrl-C) and SIGTERM end it; sessions get 10 s for their last bytes.`
 }
@@ -50,17 +53,25 @@ func (c *demoCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	var images *nbdkit
+	if c.Images != "" {
+		if images, err = startNbdkit(log, c.Images, pki); err != nil {
+			return err
+		}
+		defer images.close()
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	return c.serve(ctx, log, l, &nbd.Server{Exports: exports, TLS: pki.server(), Log: log}, &demoUI{
-		assets: ui, config: demoConfig(pki, exports),
+	return c.serve(ctx, log, l, &nbd.Server{Exports: exports, TLS: pki.server(), Log: log}, images, &demoUI{
+		assets: ui, config: demoConfig(pki, exports, images),
 	})
 }
 
-// serve runs the NBD server and the site until ctx ends or one of them fails.
-func (c *demoCommand) serve(ctx context.Context, log *slog.Logger, l net.Listener, server *nbd.Server, ui http.Handler) error {
+// serve runs the NBD server and the site until ctx ends or one of them fails,
+// or nbdkit, which may be nil.
+func (c *demoCommand) serve(ctx context.Context, log *slog.Logger, l net.Listener, server *nbd.Server, images *nbdkit, ui http.Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	nbdDone := make(chan error, 1)
@@ -68,21 +79,36 @@ func (c *demoCommand) serve(ctx context.Context, log *slog.Logger, l net.Listene
 		nbdDone <- server.Serve(ctx, l)
 		cancel()
 	}()
-	s := &site{config: c.config(l.Addr()), ui: ui, log: log}
+	go func() {
+		images.wait(ctx)
+		cancel()
+	}()
+	s := &site{config: c.config(l.Addr(), images), ui: ui, log: log}
 	err := s.run(ctx, func(base string) {
-		fmt.Printf("Open %s/demo/ in a browser. Stop with Ctrl-C.\n", base)
+		fmt.Printf("Open %s%s in a browser. Stop with Ctrl-C.\n", base, demoPage(images))
 	})
 	cancel()
-	return errors.Join(err, <-nbdDone)
+	return errors.Join(err, <-nbdDone, images.failure())
 }
 
-// config is a bridge to the server at an address. Sessions that go on have no
-// reason to be waited for when the disks go away with them.
-func (c *demoCommand) config(server net.Addr) *config.Config {
+// demoPage is the one to begin with.
+func demoPage(images *nbdkit) string {
+	if images == nil {
+		return "/demo/"
+	}
+	return "/demo/vm/"
+}
+
+// config is a bridge to the server at an address, and to nbdkit. Sessions that
+// go on have no reason to be waited for when the disks go away with them.
+func (c *demoCommand) config(server net.Addr, images *nbdkit) *config.Config {
+	targets := map[string]config.Target{demoTarget: {Address: config.Address{Network: "tcp", Address: server.String()}}}
+	if images != nil {
+		targets[imagesTarget] = images.target()
+	}
 	return &config.Config{
-		Listen:  []config.Listener{config.Listener(c.Listen)},
-		Targets: map[string]config.Target{demoTarget: {Address: config.Address{Network: "tcp", Address: server.String()}}},
-		Limits:  config.Limits{Drain: -1},
+		Listen: []config.Listener{config.Listener(c.Listen)}, Targets: targets,
+		Limits: config.Limits{Drain: -1},
 	}
 }
 
@@ -114,15 +140,18 @@ func sampleExports() ([]nbd.Export, error) {
 	}}, nil
 }
 
-// demoConfig is what the launcher page fetches. It holds a private key that
-// opens nothing but this process's disks.
-func demoConfig(pki *demoPKI, exports []nbd.Export) []byte {
-	names := []string{}
+// demoConfig is what the pages fetch: how to reach nbdkit, or else the embedded
+// server. It holds a private key that opens nothing but this process's disks.
+func demoConfig(pki *demoPKI, exports []nbd.Export, images *nbdkit) []byte {
+	target, names := demoTarget, []string{}
 	for _, e := range exports {
 		names = append(names, e.Name)
 	}
+	if images != nil {
+		target, names = imagesTarget, images.exports
+	}
 	b, err := json.Marshal(map[string]any{
-		"target": demoTarget, "serverName": demoServerName, "exports": names,
+		"target": target, "serverName": demoServerName, "exports": names,
 		"ca": pki.ca, "cert": pki.clientCert, "key": pki.clientKey,
 	})
 	if err != nil {

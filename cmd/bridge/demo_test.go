@@ -92,7 +92,7 @@ func TestDemoSample(t *testing.T) {
 func smallDemo(t *testing.T) (*demoUI, []nbd.Export) {
 	t.Helper()
 	exports := []nbd.Export{{Name: "a", Device: device.NewMemory([]byte("the disk of the demo"))}, {Name: "b", Device: &device.Memory{}}}
-	return &demoUI{assets: newWebFiles(t), config: demoConfig(pki(), exports)}, exports
+	return &demoUI{assets: newWebFiles(t), config: demoConfig(pki(), exports, nil)}, exports
 }
 
 // A demoConfiguration is what the page expects.
@@ -151,7 +151,7 @@ func startDemo(t *testing.T, listen string) (address string, ended <-chan error,
 	done := make(chan error, 1)
 	go func() {
 		server := &nbd.Server{Exports: exports, TLS: pki().server(), Log: log}
-		done <- (&demoCommand{Listen: listen}).serve(ctx, log, l, server, ui)
+		done <- (&demoCommand{Listen: listen}).serve(ctx, log, l, server, nil, ui)
 		close(done)
 	}()
 	t.Cleanup(func() {

@@ -16,6 +16,7 @@ import (
 // CA key is gone when newDemoPKI returns.
 type demoPKI struct {
 	ca, clientCert, clientKey string // PEM
+	serverCert, serverKey     string // PEM
 	pool                      *x509.CertPool
 	serverPair                tls.Certificate
 }
@@ -34,14 +35,13 @@ func newDemoPKI() (*demoPKI, error) {
 	p := &demoPKI{ca: pemText("CERTIFICATE", der), pool: x509.NewCertPool()}
 	p.pool.AppendCertsFromPEM([]byte(p.ca))
 
-	serverCert, serverKey, err := issue(ca, caKey, demoServerName, x509.ExtKeyUsageServerAuth)
-	if err != nil {
+	if p.serverCert, p.serverKey, err = issue(ca, caKey, demoServerName, x509.ExtKeyUsageServerAuth); err != nil {
 		return nil, err
 	}
 	if p.clientCert, p.clientKey, err = issue(ca, caKey, "demo browser", x509.ExtKeyUsageClientAuth); err != nil {
 		return nil, err
 	}
-	p.serverPair, err = tls.X509KeyPair([]byte(serverCert), []byte(serverKey))
+	p.serverPair, err = tls.X509KeyPair([]byte(p.serverCert), []byte(p.serverKey))
 	return p, err
 }
 

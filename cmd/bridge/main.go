@@ -25,6 +25,7 @@ type commands struct {
 	Demo      demoCommand      `cmd:"" help:"Show everything at work: an embedded NBD server, the bridge and the pages in one process."`
 	ServeDisk serveDiskCommand `cmd:"" help:"Serve disk images over NBD: a small server for those who have none."`
 	Info      infoCommand      `cmd:"" help:"Tell what an NBD server exports, directly or through a bridge."`
+	Inspect   inspectCommand   `cmd:"" help:"Show what is on a disk: partitions, folders, files."`
 	Config    configCommand    `cmd:"" help:"Look at configuration files."`
 	Connect   connectCommand   `cmd:"" help:"Offer an export behind a bridge to native tools, on a local socket."`
 	Ticket    ticketCommand    `cmd:"" help:"Print a ticket that admits a client to targets of a bridge."`

@@ -116,6 +116,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/demo", 307, 404, "/demo/", ""},
 		{"GET", "/demo/", 200, 404, "", ""},
 		{"HEAD", "/demo/", 200, 404, "", ""},
+		{"GET", "/demo/vm", 307, 404, "/demo/vm/", ""},
+		{"GET", "/demo/vm/", 200, 404, "", ""},
 		{"GET", "/client/index.js", 200, 404, "", ""},
 		{"GET", "/client/nothing.js", 404, 404, "", ""},
 		{"GET", "/client/../../go.mod", 307, 307, "/go.mod", ""},

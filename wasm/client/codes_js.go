@@ -52,6 +52,11 @@ const (
 	CodeWASMLoad Code = "WASM_LOAD" // told by web/client only
 	CodeWorker   Code = "WORKER"    // told by web/client only
 	CodeInUse    Code = "IN_USE"    // told by web/client only
+
+	CodeUnsupported Code = "UNSUPPORTED" // this and the next two: told by wasm/inspect only
+	CodeDamaged     Code = "DAMAGED"
+	CodeNotFound    Code = "NOT_FOUND"
+
 	CodeInternal Code = "INTERNAL"
 )
 

@@ -8,7 +8,7 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "FORBIDDEN_ORIGIN", // the bridge does not admit pages of this origin
   "UNKNOWN_TARGET", // the bridge has no target of this name, or not for this client
   "IDLE", // the bridge ended an idle connection
-  "LIMIT", // the bridge has as many connections as it admits
+  "LIMIT", // the bridge has as many connections as it admits, or an inspector as much open
   "SESSION_EXPIRED", // the bridge ended a connection that had its time
   "ENDED_BY_OPERATOR", // the operator of the bridge ended the connection
   "TARGET_UNREACHABLE", // the bridge could not connect to the NBD server
@@ -45,6 +45,9 @@ export const codes = Object.freeze(/** @type {const} */ ([
   "WASM_LOAD", // the client's own files could not be loaded
   "WORKER", // the client's worker died
   "IN_USE", // the store is open in another tab or Worker
+  "UNSUPPORTED", // no file system that can be browsed, or a file of it that can't be read
+  "DAMAGED", // what a file system says contradicts itself
+  "NOT_FOUND", // no file or stream has this name
   "INTERNAL", // a bug in the client
 ]));
 

@@ -82,6 +82,9 @@ export class Rpc {
     }
   }
 
+  /** What calls are refused with, if they are. */
+  get refusal() { return this.#refusal; }
+
   /**
    * Refuses calls from now on; those under way go on.
    * @param {NbdError} error

@@ -51,7 +51,7 @@ function checked(worker) {
  * console.
  * @param {URL} url
  */
-function refuseForeign(url) {
+export function refuseForeign(url) {
   const own = globalThis.location?.origin;
   if (!own || !/^https?:$/.test(url.protocol) || url.origin === own) return;
   throw new NbdError("WASM_LOAD", `The client's worker is at ${url.origin} and the page at ${own}: browsers start no Worker from another origin. Serve the client's files from the page's own origin, or give the option worker a function that starts a module of your own which imports ${url.href}: worker: () => new Worker("/own.js", { type: "module" }).`);

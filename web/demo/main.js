@@ -1,125 +1,73 @@
 // The launcher page: from a form to the bytes of a disk.
-import { list, open } from "../client/index.js";
-import { hideError, showError } from "./alert.js";
-import { byId } from "./dom.js";
-import { focusExports, showExports } from "./exports.js";
-import { showFacts } from "./facts.js";
-import { fillForm, readForm, startForm } from "./form.js";
-import { fetchLocalDemo } from "./local.js";
+import { open } from "../client/index.js";
+import { showError } from "./page/alert.js";
+import { startConnection } from "./page/connection.js";
+import { byId } from "./page/dom.js";
+import { showFacts } from "./page/facts.js";
+import { startMasthead } from "./page/masthead.js";
+import { showOutages } from "./page/outage.js";
 import { detachSectors, showSectors, startSectors } from "./sectors.js";
 
-/**
- * @typedef {import("../client/index.js").Disk} Disk
- * @typedef {import("./form.js").Place} Place
- */
+/** @typedef {import("../client/index.js").Disk} Disk */
 
-const status = byId("status", HTMLElement);
-const stop = byId("stop", HTMLButtonElement);
-const main = document.querySelector("main");
 const diskTitle = byId("disk-title", HTMLElement);
 const diskNote = byId("disk-note", HTMLElement);
 const diskOpen = byId("disk-open", HTMLElement);
 
+/** @type {import("./page/connection.js").Connection | undefined} */
+let connection;
 /** The one disk that the page has open. @type {Disk | undefined} */
 let disk;
-/** Ends the list or open under way. @type {AbortController | undefined} */
-let task;
 
 /**
- * Does one thing that takes time. What was under way before is given up.
- * @param {string} doing shown while it lasts
- * @param {string} failed shown when it fails
- * @param {(signal: AbortSignal) => Promise<void>} work
- * @param {() => void} [retry] what a button "Reconnect" does if it fails
+ * @param {import("./page/connection.js").Place} place
+ * @param {AbortSignal} signal
+ * @param {boolean} again
  */
-async function run(doing, failed, work, retry) {
-  task?.abort();
-  const mine = task = new AbortController();
-  hideError();
-  showState(doing);
-  try {
-    await work(mine.signal);
-  } catch (error) {
-    if (!mine.signal.aborted) showError(failed, error, { retry });
-  }
-  if (task !== mine) return;
-  task = undefined;
-  if (!disk) hideDisk();
-  showState();
-}
-
-/** @param {string} [doing] */
-function showState(doing) {
-  main?.setAttribute("aria-busy", String(Boolean(doing)));
-  stop.textContent = doing ? "Cancel" : "Disconnect";
-  stop.disabled = !doing && !disk;
-  status.textContent = doing ?? (disk ? "Connected." : "Not connected.");
-}
-
-/** @param {{focus?: boolean}} [options] */
-function listExports({ focus = true } = {}) {
-  return run("Listing the exports…", "The exports could not be listed.", async (signal) => {
-    const place = readForm();
-    const entries = await list(place.url, { tls: place.tls, signal });
-    signal.throwIfAborted();
-    showExports(entries, (name) => openDisk(() => ({ ...place, exportName: name })));
-    if (focus) focusExports();
-  });
-}
-
-/**
- * Opens a disk in place of the one before.
- * @param {() => Place} choose
- * @param {{resume?: boolean}} [options]
- */
-function openDisk(choose, options) {
-  const retry = options?.resume ? () => { openDisk(choose, options); } : undefined;
-  return run("Opening the disk…", "The disk could not be opened.", async (signal) => {
-    const place = choose();
-    closeDisk();
-    const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal, reconnect: false });
-    if (signal.aborted) return void opened.close();
-    disk = opened;
-    showDisk(opened, options);
-    opened.closed.then((reason) => onClosed(opened, place, reason));
-  }, retry);
+async function openDisk(place, signal, again) {
+  const opened = await open(place.url, { export: place.exportName, tls: place.tls, signal });
+  disk = opened;
+  if (signal.aborted) return;
+  showDisk(opened, again);
+  opened.closed.then((reason) => onClosed(opened, reason));
 }
 
 /**
  * @param {Disk} opened
- * @param {{resume?: boolean}} [options]
+ * @param {boolean} again
  */
-function showDisk(opened, options) {
+function showDisk(opened, again) {
   diskNote.hidden = true;
   diskOpen.hidden = false;
   diskOpen.inert = false;
   showFacts(opened);
-  showSectors(opened, options);
+  showOutages(opened, "What you see is from before.");
+  showSectors(opened, { resume: again });
   diskTitle.focus();
 }
 
 /**
  * Only a connection that ended by itself is news.
  * @param {Disk} ended
- * @param {Place} place
  * @param {unknown} reason
  */
-function onClosed(ended, place, reason) {
+function onClosed(ended, reason) {
   if (ended !== disk) return;
   const focus = diskOpen.contains(document.activeElement);
-  closeDisk();
-  showState();
-  const retry = () => { openDisk(() => place, { resume: true }); };
-  showError("The connection was lost.", reason ?? "The server closed it.", { retry, focus });
+  connection?.lost("The connection was lost.", reason ?? "The server closed it.", { focus });
 }
 
-/** Lets go of the disk. What was shown of it stays in sight, out of use. */
-function closeDisk() {
+/**
+ * Lets go of the disk.
+ * @param {boolean} stay whether what was read stays in sight, out of use
+ */
+function closeDisk(stay) {
   const closing = disk;
   disk = undefined;
   detachSectors();
   diskOpen.inert = true;
-  closing?.close();
+  if (!stay) hideDisk();
+  return closing?.close();
 }
 
 function hideDisk() {
@@ -127,32 +75,13 @@ function hideDisk() {
   diskOpen.hidden = true;
 }
 
-function onStop() {
-  const cancelling = task;
-  task = undefined;
-  cancelling?.abort();
-  if (!cancelling) closeDisk();
-  if (!disk) hideDisk();
-  hideError();
-  showState();
-  byId("list", HTMLButtonElement).focus(); // this button may be disabled now
-}
-
 async function start() {
-  startForm((error) => showError("The file was not read.", error));
+  startMasthead("Read a raw disk in the browser: NBD through a bridge, with TLS that ends in this page.", () => connection?.form.link() ?? {});
   startSectors((error) => showError("The sector could not be read.", error, { focus: false }));
-  byId("list", HTMLButtonElement).addEventListener("click", () => listExports());
-  stop.addEventListener("click", onStop);
-  byId("connect", HTMLFormElement).addEventListener("submit", (event) => {
-    event.preventDefault();
-    openDisk(readForm);
+  connection = await startConnection(byId("connection", HTMLElement), {
+    action: "Connect", opening: "Opening the disk…", opened: "Connected.", failed: "The disk could not be opened.",
+    open: openDisk, close: closeDisk,
   });
-  showState();
-  const demo = await fetchLocalDemo();
-  if (!demo) return;
-  fillForm(demo);
-  byId("demo-notice", HTMLElement).hidden = false;
-  await listExports({ focus: false });
 }
 
 start().catch((error) => showError("The page could not start.", error));

@@ -1,7 +1,7 @@
 // The live view of one sector: moves, reads, shows.
-import { byId, element } from "./dom.js";
+import { byId, element } from "./page/dom.js";
 import { SECTOR, hasBootSignature, offsetDigits, parsePosition, rows, sectorCount } from "./hexview.js";
-import { grouped } from "./text.js";
+import { grouped } from "./page/text.js";
 
 /** @typedef {import("../client/index.js").Disk} Disk */
 

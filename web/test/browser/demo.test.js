@@ -1,10 +1,13 @@
 // The launcher page, used as people use it: `bridge demo` as it is, and a form
 // filled by hand for a foreign server behind `bridge serve`.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { inEachBrowser, until } from "./browsers.js";
-import { Lab, diskSize } from "./lab.js";
+import { Lab, diskSize, pattern } from "./lab.js";
 import { bridgeBinary, freePort } from "./processes.js";
+import { shots } from "./shots.js";
 
 /**
  * Waits until the text of an element matches.
@@ -42,7 +45,7 @@ function fill(page, values) {
   }, values);
 }
 
-inEachBrowser("the launcher", ({ page: openPage }) => {
+inEachBrowser("the launcher", ({ name: browser, page: openPage }) => {
   /** @type {Lab} */ let lab;
   /** @type {import("puppeteer-core").Page} */ let page;
   /** What the page complained of. @type {string[]} */
@@ -57,6 +60,7 @@ inEachBrowser("the launcher", ({ page: openPage }) => {
       if (message.type() === "error" || message.type() === "warn") complaints.push(message.text());
     });
     await page.goto(url);
+    await shows(page, "#status", /./); // the form is made by then
   }
 
   before(async () => {
@@ -77,6 +81,7 @@ inEachBrowser("the launcher", ({ page: openPage }) => {
     await shows(page, "#hex-rows tr:last-child", /55 aa/i);
     assert.equal(await focused(page), "disk-title");
     assert.deepEqual(complaints, []);
+    await shots(page, `launcher-demo-${browser}`);
     await loseTheServer(kill);
   });
 
@@ -86,14 +91,17 @@ inEachBrowser("the launcher", ({ page: openPage }) => {
     return { ...process, url: `http://127.0.0.1:${port}/demo/` };
   }
 
-  /** @param {() => Promise<void>} kill */
+  /** What is on the screen stays, until the user has enough. @param {() => Promise<void>} kill */
   async function loseTheServer(kill) {
     await kill();
-    await shows(page, "#alert", /The connection was lost\. DISCONNECTED[^]*Reconnect/);
+    await shows(page, "#outage", /The connection is lost\. What you see is from before\.[^]*attempt \d/);
+    await shots(page, `launcher-outage-${browser}`);
+    await page.click("#stop");
+    await shows(page, "#disk-note", /No disk is open/);
     await shows(page, "#status", /Not connected\./);
-    assert.equal(await page.evaluate(() => /** @type {HTMLElement} */ (document.getElementById("disk-open")).inert), true);
-    await page.click("#alert button"); // Reconnect, to nobody: the client's files came from there too
+    await page.click("#connect button[type=submit]"); // to nobody: the client's files came from there too
     await shows(page, "#alert", /could not be opened\. (WASM_LOAD|BRIDGE_UNREACHABLE)[^]*(server still runs|bridge)/);
+    await shots(page, `launcher-alert-${browser}`, { whole: false });
     await page.keyboard.press("Escape");
     assert.equal(await page.$eval("#alert", (alert) => /** @type {HTMLElement} */ (alert).hidden), true);
     await page.close();
@@ -118,7 +126,7 @@ inEachBrowser("the launcher", ({ page: openPage }) => {
     await page.keyboard.press("Enter");
     await shows(page, "#sector-status", /^Sector 0 of/);
     await walk();
-    await restart(bridge, server.target);
+    await restart(bridge, server, pki);
     await page.click("#stop");
     await shows(page, "#disk-note", /No disk is open/);
     assert.equal(await focused(page), "list");
@@ -148,21 +156,96 @@ inEachBrowser("the launcher", ({ page: openPage }) => {
   }
 
   /**
-   * The bridge dies and comes back at the same place; the page finds back to
-   * the sector that it showed.
+   * The bridge dies and comes back at the same place, first with the same disk
+   * behind it and then with another; the page finds back to the sector that it
+   * showed, and is not deceived.
    * @param {{port: number, kill: () => Promise<void>}} bridge
-   * @param {string} target
+   * @param {{target: string}} server
+   * @param {{dir: string}} pki
    */
-  async function restart({ port, kill }, target) {
+  async function restart({ port, kill }, server, pki) {
+    const start = (/** @type {string} */ target) => lab.processes.start({ port, host: "127.0.0.1" },
+      bridgeBinary, "serve", "--ui", "--listen", `127.0.0.1:${port}`, "--target", `lab7=${target}`);
     assert.deepEqual(complaints, []);
     await kill();
-    await shows(page, "#alert", /The connection was lost\. DISCONNECTED/);
-    await lab.processes.start({ port, host: "127.0.0.1" }, bridgeBinary, "serve", "--ui", "--listen", `127.0.0.1:${port}`, "--target", `lab7=${target}`);
-    await page.click("#alert button");
+    await shows(page, "#outage", /The connection is lost/);
+    const again = await start(server.target);
+    await until(page, () => document.querySelector("#outage")?.matches(".idle"));
     await shows(page, "#status", /Connected\./);
-    await shows(page, "#sector-status", /^Sector 62 of/);
-    await shows(page, "#hex-rows", /00 00 00 00 00 00 7c 08/i);
+    await page.focus("#hex");
+    await page.keyboard.press("PageDown");
+    await shows(page, "#sector-status", /^Sector 63 of/);
+    await again.kill();
+    const other = await lab.nbdkit(await lab.disk("other.img", pattern(0, diskSize / 2)), pki);
+    const wrong = await start(other.target);
+    await shows(page, "#alert", /The connection was lost\. IDENTITY/);
+    await shows(page, "#status", /Not connected\./);
+    assert.equal(await page.$eval("#disk-open", (shown) => /** @type {HTMLElement} */ (shown).inert && shown.checkVisibility()), true);
+    assert.equal(await page.$("#outage"), null);
+    await wrong.kill();
+    await start(server.target);
+    await page.click("#alert button"); // Reconnect
+    await shows(page, "#status", /Connected\./);
+    await shows(page, "#sector-status", /^Sector 63 of/);
+    await shows(page, "#hex-rows", /00 00 00 00 00 00 7e 08/i);
   }
+
+  test("a link fills in where it leads, and nothing else", async () => {
+    const bridge = await lab.bridge({ none: "tcp://127.0.0.1:1" });
+    await visit(`${bridge.page}#bridge=ws://b.example/nbd/&target=t%E2%80%AEx&export=e&mode=off&insecure=1&ca=mine&%zz`);
+    await shows(page, "#link-notice", /A link has filled in this form.*ws:\/\/b\.example\/nbd\/, target t⟨202E⟩x, export e.*Nothing is connected yet/);
+    assert.deepEqual(await page.$$eval("#bridge, #target, #export, #ca, #mode", (fields) => fields.map((f) => /** @type {HTMLInputElement} */ (f).value)),
+      ["ws://b.example/nbd/", "t\u202Ex", "e", "require", ""]);
+    assert.equal(await page.$eval("#insecure", (box) => /** @type {HTMLInputElement} */ (box).checked), false);
+    await shows(page, "#status", /Not connected\./);
+    assert.equal(await page.$eval("#alert", (alert) => /** @type {HTMLElement} */ (alert).hidden), true);
+    assert.deepEqual(complaints, []);
+    await shots(page, `launcher-link-${browser}`);
+    await page.close();
+  });
+
+  test("a link connects to nothing, with the keys of the demo at hand, until the user does", async () => {
+    const { url, kill } = await startDemo();
+    let connections = 0;
+    const tempting = createServer((socket) => { connections++; socket.destroy(); });
+    await once(tempting.listen(0, "127.0.0.1"), "listening");
+    const foreign = `ws://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (tempting.address()).port}/nbd/`;
+    await visit(`${url}#${new URLSearchParams({ bridge: foreign, target: "demo" })}`);
+    await shows(page, "#link-notice", new RegExp(`It says: bridge ${foreign}, target demo\\.`));
+    await shows(page, "#status", /Not connected\./);
+    await shows(page, "#exports-note", /Not listed yet/);
+    await fill(page, { export: "sample" });
+    await page.focus("nav a:last-child");
+    const href = await page.$eval("nav a:last-child", (a) => /** @type {HTMLAnchorElement} */ (a).href);
+    assert.equal(href, `${new URL("inspect/", url)}#${new URLSearchParams({ bridge: foreign, target: "demo", export: "sample" })}`);
+    assert.equal(await page.$eval("nav [aria-current=page]", (a) => a.textContent), "Disk");
+    assert.deepEqual([connections, complaints], [0, []]);
+    await page.click("#list");
+    await shows(page, "#alert", /could not be listed\. BRIDGE_UNREACHABLE/);
+    assert.ok(connections > 0, "the listener would have seen a connection");
+    await page.close();
+    await kill();
+    await new Promise((resolve) => tempting.close(resolve));
+  });
+
+  test("what the user gives up ends, and what comes next is shown", async () => {
+    const server = await lab.nbdkit(await lab.disk("slow.img"));
+    const bridge = await lab.bridge({ plain: server.target });
+    await visit(bridge.page);
+    await fill(page, { target: "plain", mode: "off" });
+    await page.evaluate(() => {
+      const click = (/** @type {string} */ id) => document.getElementById(id)?.click();
+      for (const id of ["open", "stop", "open", "list", "open", "stop", "open"]) click(id);
+    });
+    await shows(page, "#sector-status", /^Sector 0 of/);
+    await shows(page, "#status", /Connected\./);
+    await page.evaluate(() => document.getElementById("stop")?.click());
+    await shows(page, "#status", /Not connected\./);
+    await shows(page, "#disk-note", /No disk is open/);
+    assert.deepEqual(complaints, []);
+    assert.equal(await page.$eval("#alert", (alert) => /** @type {HTMLElement} */ (alert).hidden), true);
+    await page.close();
+  });
 
   test("without TLS the page says what that means", async () => {
     const server = await lab.nbdkit(await lab.disk("plain.img"));

@@ -68,14 +68,21 @@ export class Guest {
     }));
   }
 
-  /** Waits until it has said something since the last time. @param {string} text */
-  async until(text) {
+  /**
+   * Waits until it has said something since the last time.
+   * @param {string} text
+   * @param {number} [patience] in milliseconds
+   * @returns {Promise<string>} what it said before that
+   */
+  async until(text, patience = 30_000) {
     const deadline = setTimeout(() => {
       throw new Error(`the guest does not say "${text}" but: ${this.said}`);
-    }, 30_000);
+    }, patience);
     while (!this.said.includes(text)) await new Promise((resolve) => { this.#heard = () => resolve(undefined); });
     clearTimeout(deadline);
-    this.said = this.said.slice(this.said.indexOf(text) + text.length);
+    const before = this.said.slice(0, this.said.indexOf(text));
+    this.said = this.said.slice(before.length + text.length);
+    return before;
   }
 
   /** @param {string} line */

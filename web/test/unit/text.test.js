@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grouped, humanSize, visible } from "../../demo/text.js";
+import { progressWords } from "../../demo/page/progress.js";
+import { duration, grouped, humanSize, rate, visible } from "../../demo/page/text.js";
 
 test("what would not show is made visible", () => {
   for (const [text, want] of [
@@ -24,4 +25,24 @@ test("sizes as people say them", () => {
 
 test("thousands stand apart", () => {
   assert.equal(grouped(33554432), "33\u202F554\u202F432");
+});
+
+test("rates have no fractions of a byte", () => {
+  assert.deepEqual([0, 0.4, 1.2, 1572864].map(rate), ["0 bytes/s", "0 bytes/s", "1 byte/s", "1.5 MiB/s"]);
+});
+
+test("times in their two largest units", () => {
+  for (const [milliseconds, want] of /** @type {const} */ ([
+    [0, "1 second"], [400, "1 second"], [1500, "2 seconds"], [59_400, "59 seconds"], [59_600, "1 minute"], [61_000, "1 minute 1 second"],
+    [3_600_000, "1 hour"], [3_601_000, "1 hour"], [3_725_000, "1 hour 2 minutes"], [86_400_000 * 400.5, "400 days 12 hours"],
+  ])) assert.equal(duration(milliseconds), want);
+});
+
+test("progress in words", () => {
+  for (const [state, want] of /** @type {[Parameters<typeof progressWords>[0], string][]} */ ([
+    [{ done: 0, total: 0 }, "0 bytes"], [{ done: 512 }, "512 bytes"], [{ done: 512, total: 1024 }, "512 bytes of 1 KiB"],
+    [{ done: 512, total: 1024, rate: 100.4, left: 5100 }, "512 bytes of 1 KiB, 100 bytes/s, 5 seconds left"],
+    [{ done: 1024, total: 1024, rate: 100, left: 0, errors: 1 }, "1 KiB of 1 KiB, 100 bytes/s, 1 error"],
+    [{ done: 1, rate: 0, left: undefined, errors: 2 }, "1 byte, 0 bytes/s, 2 errors"],
+  ])) assert.equal(progressWords(state), want);
 });

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall/js"
+
+	"nbdbridge/disk/fs"
+)
+
+// A file is open from openFile to closeFile.
+type file struct {
+	volume *volume
+	fs.File
+}
+
+// openFile(volume, path, stream) resolves with {id, size, zeros}.
+func (s *session) openFile(ctx context.Context, args []js.Value) (any, error) {
+	v, path, err := s.place(args)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := text("stream", args[2])
+	if err != nil {
+		return nil, err
+	}
+	f, err := v.Open(ctx, path, stream)
+	if err != nil {
+		return nil, err
+	}
+	var holes []zeros
+	if stream == "" {
+		holes = v.zeros(ctx, path, f.Size())
+	}
+	id, err := s.files.add(&file{v, f})
+	return asJSON(map[string]any{"id": id, "size": f.Size(), "zeros": holes}, err)
+}
+
+// A zeros is a range of a file that reads as zeroes, in bytes.
+type zeros struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	Type   string `json:"type"` // as of web/client/ranges.js
+}
+
+// zeros tells what is known to be zeroes: what is not is read, so that nothing
+// is lost where extents are not in order.
+func (v *volume) zeros(ctx context.Context, path string, size int64) []zeros {
+	known := []zeros{}
+	d, err := v.Stat(ctx, path)
+	if err != nil {
+		return known
+	}
+	end := int64(0)
+	for _, x := range d.Extents {
+		if x.Offset < end || x.Length <= 0 || x.Offset >= size {
+			break
+		}
+		end = x.Offset + min(x.Length, size-x.Offset)
+		switch x.Kind {
+		case fs.ExtentHole:
+			known = append(known, zeros{x.Offset, end - x.Offset, "hole"})
+		case fs.ExtentUnwritten:
+			known = append(known, zeros{x.Offset, end - x.Offset, "zero"})
+		}
+	}
+	return known
+}
+
+// readFile(file, offset, length) resolves with a Uint8Array. The length is at
+// most readPiece.
+func (s *session) readFile(ctx context.Context, args []js.Value) (any, error) {
+	f, err := s.files.get(args[0])
+	if err != nil {
+		return nil, err
+	}
+	offset, err := safeInteger("offset", args[1])
+	if err != nil {
+		return nil, err
+	}
+	length, err := safeInteger("length", args[2])
+	if err != nil || length > readPiece {
+		return nil, errors.Join(err, argumentErrorf("length is %d, and at most %d", length, readPiece))
+	}
+	select {
+	case s.reads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-s.reads }()
+	p := make([]byte, length)
+	if n, err := f.ReadContext(ctx, p, offset); n < len(p) {
+		return nil, errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	array := uint8Array.New(len(p))
+	js.CopyBytesToJS(array, p)
+	return array, nil
+}
+
+// closeFile(file)
+func (s *session) closeFile(_ context.Context, args []js.Value) (any, error) {
+	s.files.remove(args[0])
+	return done(nil)
+}
