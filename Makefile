@@ -40,7 +40,10 @@ demo-vm: $(VM_IMAGES)/linux.img $(VM_IMAGES)/grub.img $(V86)/LICENSE ## Build di
 	@$(MAKE) --no-print-directory build
 	bin/bridge demo --images $(VM_IMAGES) $(ARGS)
 
-test: build web/node_modules/.package-lock.json ## Run every test; as root on Debian it installs what they need
+test: web/node_modules/.package-lock.json ## Run every test; as root on Debian it installs what they need
+	@bash test/setup.sh
+	-@$(MAKE) --no-print-directory $(V86)/LICENSE
+	@$(MAKE) --no-print-directory build
 	@bash test/run.sh
 
 lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck, import rules and JavaScript types

@@ -162,9 +162,7 @@ func (l *layoutReader) cover() {
 	})
 	parts, end, last := []Part{}, int64(0), Part{}
 	for _, p := range l.Parts {
-		if p.Offset > end {
-			parts = append(parts, l.gap(end, p.Offset))
-		}
+		parts = append(parts, l.gaps(end, p.Offset)...)
 		if p.Offset < end {
 			l.judgeOverlap(last, p)
 		}
@@ -173,20 +171,28 @@ func (l *layoutReader) cover() {
 			end, last = p.Offset+p.Length, p
 		}
 	}
-	if end < l.Size {
-		parts = append(parts, l.gap(end, l.Size))
-	}
-	l.Parts = parts
+	l.Parts = append(parts, l.gaps(end, l.Size)...)
 }
 
-func (l *layoutReader) gap(from, to int64) Part {
-	p := Part{Kind: PartUnallocated, Offset: from, Length: to - from, TypeName: "Unallocated"}
-	for _, c := range l.Containers {
-		if from >= c.Offset && to <= c.Offset+c.Length {
-			p.TypeName = "Unallocated in the extended partition"
+// gaps are what is free in a range, cut where an extended partition begins or
+// ends.
+func (l *layoutReader) gaps(from, to int64) (list []Part) {
+	for from < to {
+		p := Part{Kind: PartUnallocated, Offset: from, TypeName: "Unallocated"}
+		end := to
+		for _, c := range l.Containers {
+			switch {
+			case from < c.Offset:
+				end = min(end, c.Offset)
+			case from < c.Offset+c.Length:
+				end = min(end, c.Offset+c.Length)
+				p.TypeName = "Unallocated in the extended partition"
+			}
 		}
+		p.Length, from = end-from, end
+		list = append(list, p)
 	}
-	return p
+	return list
 }
 
 // judgeOverlap tells of two parts that overlap. A partition of a hybrid CD image

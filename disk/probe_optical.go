@@ -59,7 +59,7 @@ func isoExtensions(s *source, root uint64, block int64) (notes []string) {
 		}
 	}
 	entry := s.block(root, block, 128)
-	if entry != nil && bytes.HasPrefix(entry[min(127, 33+int(entry[32])|1):], []byte("SP\x07\x01\xbe\xef")) {
+	if entry != nil && bytes.HasPrefix(entry[min(127, (34+int(entry[32]))&^1):], []byte("SP\x07\x01\xbe\xef")) {
 		notes = append(notes, "Rock Ridge names")
 	}
 	return notes

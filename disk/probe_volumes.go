@@ -170,9 +170,13 @@ func probeRAID0(s *source) (Signature, bool) {
 	if number(b) != raidMagic || number(b[4:]) != 0 || number(b[8:]) != 90 || size > at {
 		return Signature{}, false
 	}
+	var id []byte // mdadm writes its words as numbers
+	for _, at := range []int{20, 52, 56, 60} {
+		id = be.AppendUint32(id, number(b[at:]))
+	}
 	return Signature{
 		Kind: "mdraid", Name: "Linux RAID member", Class: ClassVolume, Offset: at, Version: "0.90",
-		UUID: uuid(append(bytes.Clone(b[20:24]), b[52:64]...)), Size: size,
+		UUID: uuid(id), Size: size,
 		Notes: []string{raidLevel(int32(number(b[28:]))) + " of " + decimal(number(b[40:])) + " disks"},
 	}, true
 }

@@ -69,7 +69,7 @@ const probeReads = 20
 
 // contents finds all but partition tables. Offsets are those in the source.
 func contents(s *source) []Signature {
-	var found []Signature
+	found := []Signature{}
 	for _, probe := range probes {
 		if f, ok := probe(s); ok {
 			found = append(found, f)

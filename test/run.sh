@@ -56,7 +56,6 @@ count() { cat "$work"/tallies/* | grep -c "^$1"; }
 # One browser at a time: two cores do not carry more.
 browsers() { suite "Chromium, Firefox and WebKit" node_tests browser --test-concurrency=1; }
 
-bash test/setup.sh
 browsers >"$work/browsers" 2>&1 &
 suite "Go, native, with the race detector" go_native
 suite "The example of embedding" go_example

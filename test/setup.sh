@@ -13,11 +13,13 @@ wanted=(
   chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
-  grub-mkimage:grub-common cpio:cpio
+  grub-mkimage:grub-common cpio:cpio sgdisk:gdisk mmls:sleuthkit mkfs.exfat:exfatprogs mkntfs:ntfs-3g mkfs.xfs:xfsprogs
+  mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools cryptsetup:cryptsetup-bin mksquashfs:squashfs-tools
+  mkfs.erofs:erofs-utils genisoimage:genisoimage mkudffs:udftools xorriso:xorriso debugfs:e2fsprogs fls:sleuthkit
 )
 # What has no program: a file, and the package with it.
 wanted_files=(
-  /usr/include/stdlib.h:libc6-dev
+  /usr/include/stdlib.h:libc6-dev /usr/include/ntfs-3g/volume.h:ntfs-3g-dev
   /usr/lib/grub/i386-pc/boot.img:grub-pc-bin /usr/share/seabios/bios.bin:seabios
 )
 measured=(websockify:websockify) # by `make bench-bridge` alone

@@ -71,7 +71,7 @@ func (p *inspectedPart) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s: %d bytes (%s) at %d", title, p.Length, humanSize(p.Length), p.Offset)
 	for _, text := range append([]string{p.TypeName, p.Name}, p.Flags...) {
-		if text != "" && text != p.Kind {
+		if text != "" && !strings.EqualFold(text, p.Kind) {
 			fmt.Fprintf(w, ", %s", visible(text))
 		}
 	}

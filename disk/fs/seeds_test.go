@@ -41,8 +41,8 @@ func seed(t testing.TB, name string) []byte {
 	return b
 }
 
-// A walker reads all that a volume has, within bounds.
-type walker struct {
+// A seedWalker reads all that a volume has, within bounds.
+type seedWalker struct {
 	v       Volume
 	entries int // that are left
 	lines   []string
@@ -50,13 +50,13 @@ type walker struct {
 }
 
 // walk gives a line for each entry, and the errors.
-func walk(v Volume, entries int) *walker {
-	w := &walker{v: v, entries: entries}
+func walk(v Volume, entries int) *seedWalker {
+	w := &seedWalker{v: v, entries: entries}
 	w.folder("")
 	return w
 }
 
-func (w *walker) folder(path string) {
+func (w *seedWalker) folder(path string) {
 	for e, err := range w.v.List(context.Background(), path+"/") {
 		if err != nil {
 			w.errs = append(w.errs, err)
@@ -69,7 +69,7 @@ func (w *walker) folder(path string) {
 	}
 }
 
-func (w *walker) entry(path string, e Entry) {
+func (w *seedWalker) entry(path string, e Entry) {
 	d, err := w.v.Stat(context.Background(), path)
 	if err != nil {
 		w.errs = append(w.errs, err)
@@ -94,7 +94,7 @@ func (w *walker) entry(path string, e Entry) {
 // sumLimit is how much of a file is read: a hostile disk has large ones.
 const sumLimit = 1 << 20
 
-func (w *walker) sum(path, stream string) string {
+func (w *seedWalker) sum(path, stream string) string {
 	f, err := w.v.Open(context.Background(), path, stream)
 	if err != nil {
 		w.errs = append(w.errs, err)

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 export LC_ALL=C E2FSPROGS_FAKE_TIME=1700000000 SOURCE_DATE_EPOCH=1700000000
 PATH=$PATH:/usr/sbin:/sbin
 
-gcc -D_FILE_OFFSET_BITS=64 -DHAVE_STDINT_H -DHAVE_STDARG_H -DHAVE_SYS_TYPES_H -o "$work/ntfsfill" ntfsfill.c -lntfs-3g
+gcc -D_FILE_OFFSET_BITS=64 -DHAVE_STDINT_H -DHAVE_STDARG_H -DHAVE_SYS_TYPES_H -o "$work/ntfsfill" testdata/ntfsfill.c -lntfs-3g
 cd "$work"
 
 mkdir -p tree/folder/below tree/many

@@ -52,6 +52,7 @@ var rules = map[string]rule{
 	"test/interop":   {},
 	"test/adversary": {may: []string{ours + "nbd"}},
 	"test/deploy":    {},
+	"test/disks":     {may: []string{ours + "disk"}},
 	"test/imports":   {},
 }
 

@@ -190,45 +190,42 @@ inEachBrowser("the launcher", ({ name: browser, page: openPage }) => {
     await shows(page, "#hex-rows", /00 00 00 00 00 00 7e 08/i);
   }
 
-  test("a link fills in the form and connects to nothing", async () => {
+  test("a link fills in where it leads, and nothing else", async () => {
     const bridge = await lab.bridge({ none: "tcp://127.0.0.1:1" });
-    const tempting = createServer((socket) => socket.destroy());
-    let connections = 0;
-    tempting.on("connection", () => { connections++; });
-    await once(tempting.listen(0, "127.0.0.1"), "listening");
-    const { port } = /** @type {import("node:net").AddressInfo} */ (tempting.address());
-    await visit(`${bridge.page}#bridge=ws://127.0.0.1:${port}/nbd/&target=t%E2%80%AEx&export=e&insecure=1&ca=mine&%zz`);
-    await shows(page, "#link-notice", new RegExp(`A link has filled in this form.*ws://127.0.0.1:${port}/nbd/, target t⟨202E⟩x, export e.*Nothing is connected yet`));
-    await shows(page, "#status", /Not connected\./);
-    assert.deepEqual(await page.$$eval("#bridge, #target, #export, #ca", (fields) => fields.map((f) => /** @type {HTMLInputElement} */ (f).value)),
-      [`ws://127.0.0.1:${port}/nbd/`, "t\u202Ex", "e", ""]);
+    await visit(`${bridge.page}#bridge=ws://b.example/nbd/&target=t%E2%80%AEx&export=e&mode=off&insecure=1&ca=mine&%zz`);
+    await shows(page, "#link-notice", /A link has filled in this form.*ws:\/\/b\.example\/nbd\/, target t⟨202E⟩x, export e.*Nothing is connected yet/);
+    assert.deepEqual(await page.$$eval("#bridge, #target, #export, #ca, #mode", (fields) => fields.map((f) => /** @type {HTMLInputElement} */ (f).value)),
+      ["ws://b.example/nbd/", "t\u202Ex", "e", "require", ""]);
     assert.equal(await page.$eval("#insecure", (box) => /** @type {HTMLInputElement} */ (box).checked), false);
+    await shows(page, "#status", /Not connected\./);
+    assert.equal(await page.$eval("#alert", (alert) => /** @type {HTMLElement} */ (alert).hidden), true);
+    assert.deepEqual(complaints, []);
     await shots(page, `launcher-link-${browser}`);
+    await page.close();
+  });
+
+  test("a link connects to nothing, with the keys of the demo at hand, until the user does", async () => {
+    const { url, kill } = await startDemo();
+    let connections = 0;
+    const tempting = createServer((socket) => { connections++; socket.destroy(); });
+    await once(tempting.listen(0, "127.0.0.1"), "listening");
+    const foreign = `ws://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (tempting.address()).port}/nbd/`;
+    await visit(`${url}#${new URLSearchParams({ bridge: foreign, target: "demo" })}`);
+    await shows(page, "#link-notice", new RegExp(`It says: bridge ${foreign}, target demo\\.`));
+    await shows(page, "#status", /Not connected\./);
+    await shows(page, "#exports-note", /Not listed yet/);
+    await fill(page, { export: "sample" });
+    await page.focus("nav a:last-child");
+    const href = await page.$eval("nav a:last-child", (a) => /** @type {HTMLAnchorElement} */ (a).href);
+    assert.equal(href, `${new URL("inspect/", url)}#${new URLSearchParams({ bridge: foreign, target: "demo", export: "sample" })}`);
+    assert.equal(await page.$eval("nav [aria-current=page]", (a) => a.textContent), "Disk");
     assert.deepEqual([connections, complaints], [0, []]);
-    await fill(page, { mode: "off" });
     await page.click("#list");
     await shows(page, "#alert", /could not be listed\. BRIDGE_UNREACHABLE/);
     assert.ok(connections > 0, "the listener would have seen a connection");
     await page.close();
-    await new Promise((resolve) => tempting.close(resolve));
-  });
-
-  test("in the demo too, a link lists nothing by itself", async () => {
-    const { url, kill } = await startDemo();
-    await visit(`${url}#target=demo`);
-    await shows(page, "#link-notice", /It says: target demo\./);
-    await shows(page, "#status", /Not connected\./);
-    await shows(page, "#exports-note", /Not listed yet/);
-    await page.click("#list");
-    await shows(page, "#exports-list", /sample/);
-    await fill(page, { export: "sample", key: "a secret" });
-    await page.focus("nav a:last-child");
-    const href = await page.$eval("nav a:last-child", (a) => /** @type {HTMLAnchorElement} */ (a).href);
-    assert.equal(href, new URL("inspect/#target=demo&export=sample", url).href);
-    assert.equal(await page.$eval("nav [aria-current=page]", (a) => a.textContent), "Disk");
-    assert.deepEqual(complaints, []);
-    await page.close();
     await kill();
+    await new Promise((resolve) => tempting.close(resolve));
   });
 
   test("what the user gives up ends, and what comes next is shown", async () => {

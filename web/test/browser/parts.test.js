@@ -100,6 +100,64 @@ inEachBrowser("the parts of the pages", ({ name: browser, page: openPage }) => {
     await until(page, () => document.title === "true");
   });
 
+  test("a page opens one disk at a time, and tidies up what was given up", async () => {
+    const connected = await openPage(`${site.origin}/parts`);
+    await connected.evaluate(async (root) => {
+      const { startConnection } = await import(`${root}/demo/page/connection.js`);
+      const heard = /** @type {any} */ (window);
+      heard.calls = [];
+      const fields = [Object.assign(document.createElement("p"), { id: "extra", textContent: "Memory" })];
+      const open = (/** @type {{exportName: string}} */ place, /** @type {AbortSignal} */ _, /** @type {boolean} */ again) => {
+        heard.calls.push(`open ${place.exportName}${again ? " again" : ""}`);
+        return new Promise((resolve, reject) => { Object.assign(heard, { resolve, reject }); }); // it does not hear the signal
+      };
+      const close = async (/** @type {boolean} */ stay) => {
+        heard.calls.push(stay ? "close, stay" : "close");
+        if (heard.broken) throw new Error("it is stuck");
+      };
+      heard.connection = await startConnection(document.querySelector("main .stack"), {
+        action: "Boot", opening: "Booting", opened: "Running.", failed: "It did not start.", stop: "Turn off", open, close, fields });
+      for (const [id, value] of [["target", "t"], ["mode", "off"]]) /** @type {HTMLInputElement} */ (document.getElementById(id)).value = value;
+    }, site.origin);
+    const text = (/** @type {string} */ id) => connected.$eval(`#${id}`, (e) => /** @type {HTMLElement} */ (e).innerText);
+    const calls = () => connected.evaluate(() => /** @type {any} */ (window).calls.splice(0));
+    const boot = (/** @type {string} */ name) => connected.evaluate((exportName) => {
+      /** @type {HTMLInputElement} */ (document.getElementById("export")).value = exportName;
+      document.getElementById("open")?.click();
+    }, name);
+    const finish = (/** @type {"resolve" | "reject"} */ how) => connected.evaluate((name) => /** @type {any} */ (window)[name](new Error("no firmware")), how);
+    const stop = () => connected.evaluate(() => document.getElementById("stop")?.click());
+
+    assert.equal(await connected.$eval("#connect #extra", (e) => e.textContent), "Memory");
+    await boot("a");
+    assert.deepEqual([await calls(), await text("status"), await text("stop")], [["close, stay", "open a"], "Booting", "Cancel"]);
+    await stop();
+    assert.equal(await text("status"), "Not connected.");
+    await boot("b");
+    assert.deepEqual([await calls(), await text("status")], [[], "Booting"], "a is not tidied up yet");
+    await finish("resolve");
+    assert.deepEqual([await calls(), await text("status")], [["close", "close, stay", "open b"], "Booting"]);
+    await finish("reject");
+    await until(connected, () => document.getElementById("alert")?.innerText.match(/It did not start\.\s+no firmware/));
+    assert.deepEqual([await calls(), await text("status")], [["close"], "Not connected."]);
+    await boot("c");
+    await finish("resolve");
+    await until(connected, () => document.getElementById("status")?.innerText === "Running.");
+    assert.deepEqual([await calls(), await text("stop")], [["close, stay", "open c"], "Turn off"]);
+
+    await connected.evaluate(() => /** @type {any} */ (window).connection.lost("It stopped.", new Error("the cable")));
+    assert.deepEqual([await calls(), await text("status")], [["close, stay"], "Not connected."]);
+    await connected.click("#alert button"); // Reconnect
+    await finish("resolve");
+    await until(connected, () => document.getElementById("status")?.innerText === "Running.");
+    assert.deepEqual(await calls(), ["close, stay", "open c again"]);
+    await connected.evaluate(() => { /** @type {any} */ (window).broken = true; });
+    await stop();
+    await until(connected, () => document.getElementById("alert")?.innerText.match(/It did not end well\.\s+it is stuck/));
+    assert.deepEqual([await calls(), await text("status")], [["close"], "Not connected."]);
+    await connected.close();
+  });
+
   test("banners are heard once, and nothing is wider than the screen", async () => {
     const idle = await page.evaluate(async (root) => {
       const { Banner } = await import(`${root}/demo/page/banner.js`);
