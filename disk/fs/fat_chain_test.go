@@ -2,10 +2,12 @@ package fs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"nbdbridge/test/disks/volumes"
@@ -356,5 +358,72 @@ func TestLargeFolders(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestFATReadersAtOnce read one file in pieces from everywhere; one of them has
+// no time to wait for the others.
+func TestFATReadersAtOnce(t *testing.T) {
+	v := openSeed(t, seed(t, "fat16"))
+	opened, err := v.Open(t.Context(), "/numbers", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	for i := range 8 {
+		readers.Go(func() {
+			for at := i * 600; at >= 0; at -= 50 {
+				got := make([]byte, 200)
+				if _, err := opened.ReadAt(got, int64(at)); err != nil || string(got) != seedNumbers[at:at+200] {
+					t.Errorf("at %d: %q, %v", at, got, err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+	c := opened.(*file).content.(*clusterContent)
+	c.lock <- struct{}{} // as if another's read didn't end
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := opened.ReadContext(ctx, make([]byte, 10), 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestFATTableThatCantBeRead: the disk's own error comes through, and the file
+// can be read when the disk can.
+func TestFATTableThatCantBeRead(t *testing.T) {
+	store := volumes.Sparse{}
+	f := volumes.NewFAT(store, 16, 512, 64, 60000)
+	content := randomBytes(3 * 32 << 10)
+	f.Fill(content, 50000, 50001, 40000)
+	f.FillRoot(volumes.Folder(volumes.FATEntry{Short: "F", First: 50000, Size: uint32(len(content))}))
+	gone, failing := errors.New("the sector is bad"), false
+	disk := &testDisk{data: store.Bytes(f.At(50002)), bad: func(start, end int64) error {
+		if failing && start < f.Table+100000+512 && end > f.Table+100000 {
+			return gone
+		}
+		return nil
+	}}
+	opened, err := Open(disk, f.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened.(*volume).pages.forget()
+	failing = true
+	file, err := opened.Open(t.Context(), "/F", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(content))
+	if n, err := file.ReadAt(got[:1000], 0); err != nil {
+		t.Errorf("the first cluster needs no table: %d, %v", n, err)
+	}
+	if _, err := file.ReadAt(got, 0); !errors.Is(err, gone) {
+		t.Errorf("%v", err)
+	}
+	failing = false
+	if _, err := file.ReadAt(got, 0); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the content differs, %v", err)
 	}
 }
