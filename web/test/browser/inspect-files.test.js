@@ -5,7 +5,9 @@ import { createHash } from "node:crypto";
 import { mkdir, open, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { deflateSync } from "node:zlib";
 import { BlobReader, Uint8ArrayWriter, ZipReader } from "@zip.js/zip.js";
+import { crc32 } from "../../client/storage/crc32.js";
 import { missingForVolume } from "../volume.js";
 import { inEachBrowser, until } from "./browsers.js";
 import { Lab } from "./lab.js";
@@ -16,8 +18,20 @@ import { shots } from "./shots.js";
 /** Entries of the large folder. */
 const many = 100_000;
 
-/** A red square of 2 pixels. */
-const picture = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP8z8DAwMDEAAUADigBA//q5XAAAAAASUVORK5CYII=", "base64");
+/** A red square of 2 pixels, as PNG. */
+const picture = Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
+  chunk("IHDR", Buffer.from([0, 0, 0, 2, 0, 0, 0, 2, 8, 2, 0, 0, 0])),
+  chunk("IDAT", deflateSync(Buffer.from([0, 255, 0, 0, 255, 0, 0, 0, 255, 0, 0, 255, 0, 0]))), chunk("IEND", Buffer.alloc(0))]);
+
+/** @param {string} type @param {Buffer} data */
+function chunk(type, data) {
+  const body = Buffer.concat([Buffer.from(type), data]), made = Buffer.alloc(body.length + 8);
+  made.writeUInt32BE(data.length);
+  body.copy(made, 4);
+  made.writeUInt32BE(crc32(body), body.length + 4);
+  return made;
+}
+
 const hostile = "<img src=x onerror=alert(1)>.html";
 
 const MiB = 1 << 20;
