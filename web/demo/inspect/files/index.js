@@ -142,7 +142,7 @@ class FilesPanel {
     if (!open) return;
     open.view.draw();
     const { root } = open.tree;
-    this.#box.setAttribute("aria-busy", String(open.tree.rows.some((row) => row.loading && row.level < 3)));
+    this.#box.setAttribute("aria-busy", String(open.tree.busy));
     if (root.problem) this.#status.textContent = visible(root.problem);
   }
 
