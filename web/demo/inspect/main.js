@@ -7,6 +7,7 @@ import { byId } from "../page/dom.js";
 import { showFacts } from "../page/facts.js";
 import { startMasthead } from "../page/masthead.js";
 import { showOutages } from "../page/outage.js";
+import { visible } from "../page/text.js";
 import { Bytes } from "./bytes/index.js";
 import { startFiles } from "./files/index.js";
 import { startInspector } from "./inspector.js";
@@ -60,13 +61,28 @@ async function inspect(disk, signal, again) {
     inspector.close();
   };
   try {
-    show(disk, { device: disk, near: withCache(disk, cache), inspector, layout: await inspector.layout({ signal }), signal: ended.signal, ...ways(), report }, again);
+    const layout = await inspector.layout({ signal }).catch((error) => {
+      signal.throwIfAborted();
+      return withoutTables(disk.size, error);
+    });
+    show(disk, { device: disk, near: withCache(disk, cache), inspector, layout, signal: ended.signal, ...ways(), report }, again);
     signal.throwIfAborted();
     opened = { disk, end };
   } catch (error) {
     end();
     throw error;
   }
+}
+
+/**
+ * A disk whose tables can't be read has its bytes still.
+ * @param {number} size
+ * @param {unknown} error
+ * @returns {import("./inspector.js").Layout}
+ */
+function withoutTables(size, error) {
+  const text = `The tables could not be read: ${error instanceof Error ? error.message : error}`;
+  return { scheme: "none", size, sectorSize: 512, parts: [{ kind: "whole", offset: 0, length: size, typeName: "Whole disk" }], problems: [{ offset: 0, text }] };
 }
 
 /** @type {import("./files/index.js").Files | undefined} */
@@ -96,7 +112,7 @@ function show(disk, session, again) {
   work.hidden = false;
   work.inert = false;
   connect.open = false;
-  title.textContent = disk.exportName || "Default export";
+  title.textContent = visible(disk.exportName) || "Default export";
   showFacts(disk);
   showOutages(disk, "What you see is from before.");
   if (!again) showTab("tab-overview");

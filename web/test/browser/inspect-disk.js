@@ -34,7 +34,9 @@ export async function makeDisk(lab) {
   await run("mkfs.fat", ["-F", "16", "-n", "STICK", volumes[1]]);
   for (const [i, volume] of volumes.entries()) await run("dd", [`if=${volume}`, `of=${file}`, "bs=1M", `seek=${1 + 32 * i}`, "conv=notrunc,sparse", "status=none"]);
   const disk = await open(file, "r+");
-  await disk.write(Buffer.from(farText, "utf16le"), 0, undefined, farAway);
+  // With a zero before it, it would be there in UTF-16BE too, a byte earlier.
+  await disk.write(Buffer.from(`!${farText}`, "utf16le"), 0, undefined, farAway - 2);
+  await disk.write(Buffer.from("!"), 0, undefined, farAway - 1);
   await disk.close();
   return file;
 }

@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 const foreign = {
   nbdkit: "nbdkit", "qemu-nbd": "qemu-utils", "nbd-server": "nbd-server", certtool: "gnutls-bin",
   certutil: "libnss3-tools", nginx: "nginx-light", haproxy: "haproxy",
+  mke2fs: "e2fsprogs", "mkfs.fat": "dosfstools", sfdisk: "fdisk",
 };
 
 /** @param {string} file */

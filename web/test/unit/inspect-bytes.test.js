@@ -61,9 +61,9 @@ test("bytes read as numbers, times and texts", () => {
     ["00ca9a3b", "UNIX time, 32 bits", "2001-09-09 01:46:40 UTC", "1970-06-03 16:15:55 UTC"],
     ["00000000000000ff", "UNIX time, 64 bits", "—", "1970-01-01 00:04:15 UTC"],
     ["00803ed5deb19d01", "FILETIME", "1970-01-01 00:00:00 UTC", "1715-05-23 23:02:10.410 UTC"],
-    ["2174b75a", "DOS date and time", "2025-05-23 14:33:02", "—"],
+    ["2174b75a", "DOS date and time", "2025-05-23 14:33:02", "1996-11-20 22:58:52"],
     ["28732ac11ff8d211ba4b00a0c93ec93b", "GUID", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "28732ac1-1ff8-d211-ba4b-00a0c93ec93b"],
-    ["4142007a", "ASCII", "AB"], ["41004200e4000000", "UTF-16", "ABä", "䄀䈀"], ["00d84100", "UTF-16", "—", "Ø䄀"],
+    ["4142007a", "ASCII", "AB"], ["41004200e4000000", "UTF-16", "ABä", "䄀䈀\uE400"], ["00d84100", "UTF-16", "—", "Ø䄀"],
     ["01", "Unsigned 16 bits", "—", "—"], ["", "ASCII", "—"],
   ])) assert.deepEqual(read(hex, label), [little, big], `${label} of ${hex}`);
 });

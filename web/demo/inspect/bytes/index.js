@@ -68,7 +68,7 @@ export class Bytes {
   #draw() {
     if (!this.#shown) return;
     const { from, length, cursor } = this.view.selection;
-    this.#where.textContent = length > 1
+    this.#where.textContent = length === 0 ? "The disk is empty." : length > 1
       ? `${grouped(length)} bytes${length < 1024 ? "" : ` (${humanSize(length)})`} selected, 0x${hexOffset(from)} to 0x${hexOffset(from + length - 1)}.`
       : `Byte ${grouped(cursor)}, 0x${hexOffset(cursor)}, in sector ${grouped(Math.floor(cursor / 512))}${this.#partText(cursor)}.${this.#fieldText(cursor)}`;
     this.side.draw();
@@ -107,7 +107,7 @@ export class Bytes {
   say() {
     const { cursor } = this.view.selection;
     const [byte] = this.view.blocks?.rowAt(cursor, 1) ?? [];
-    const value = byte === null ? "can’t be read" : byte === undefined ? "not read yet" : `is ${byte.toString(16).padStart(2, "0")}, ${byte}`;
+    const value = byte === null ? "can’t be read" : byte === undefined ? "is not read yet" : `is ${byte.toString(16).padStart(2, "0")}, ${byte}`;
     this.#status.textContent = "";
     this.#status.textContent = `${this.#where.textContent} The byte ${value}.`;
   }

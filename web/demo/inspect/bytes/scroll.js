@@ -75,7 +75,7 @@ export class ScrollModel {
    */
   follow(scrollTop, room) {
     if (room <= 0) return this.moveTo(0);
-    return this.moveTo(scrollTop >= room ? this.last : scrollTop / room * this.last);
+    return this.moveTo(scrollTop / room * this.last);
   }
 
   /** Where the scroll bar belongs. @param {number} room as for follow */

@@ -17,9 +17,10 @@ export function titleOf({ kind, number, name, typeName }) {
   return `Partition ${number}${name ? ` “${visible(name)}”` : ""}`;
 }
 
-/** Where a part lies, in words. @param {Part} part */
-export function placeOf({ offset, length }) {
-  return `${humanSize(length)} from byte ${grouped(offset)}`;
+/** A part in a sentence without its full stop. @param {Part} part */
+export function aboutOf(part) {
+  const { kind, typeName, offset, length } = part;
+  return `${titleOf(part)}${kind === "partition" ? `, ${typeName}` : ""}: ${humanSize(length)} from byte ${grouped(offset)}`;
 }
 
 export class LayoutBar {
@@ -64,7 +65,7 @@ export class LayoutBar {
     const made = element("button", "", `segment ${part.kind}`);
     made.type = "button";
     made.append(element("span", titleOf(part)));
-    made.setAttribute("aria-label", `${titleOf(part)}, ${part.typeName}, ${placeOf(part)}`);
+    made.setAttribute("aria-label", aboutOf(part));
     made.style.flexGrow = String(share * 1000);
     made.addEventListener("click", () => {
       this.choose(index);

@@ -3,7 +3,7 @@ import { byId, element } from "../../page/dom.js";
 import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize, visible } from "../../page/text.js";
 import { Progress } from "../../../client/progress.js";
-import { LayoutBar, maxParts, placeOf, titleOf } from "./bar.js";
+import { LayoutBar, aboutOf, maxParts } from "./bar.js";
 import { BlockMap, percent } from "./map.js";
 import { PartTable } from "./parts.js";
 import { Tally, survey } from "./survey.js";
@@ -56,7 +56,7 @@ export class Overview {
   /** @param {number} index @param {boolean} enter */
   #choose(index, enter) {
     this.table.choose(index, enter);
-    byId("layout-here", HTMLElement).textContent = `${titleOf(this.#parts[index])}: ${this.#parts[index].typeName}, ${placeOf(this.#parts[index])}.`;
+    byId("layout-here", HTMLElement).textContent = `${aboutOf(this.#parts[index])}.`;
   }
 
   /** Looks at each part that may hold something, one after the other. @param {Session} session */

@@ -103,5 +103,6 @@ export class BlockMap {
 /** @param {number} share of 1 */
 export function percent(share) {
   if (share > 0 && share < 0.001) return "under 0.1 %";
+  if (share > 0.999 && share < 1) return "over 99.9 %";
   return `${Number((share * 100).toFixed(share < 0.1 ? 1 : 0))} %`;
 }

@@ -13,8 +13,8 @@ import { titleOf } from "./bar.js";
  * @property {(part: Part) => void} search
  */
 
-/** Where a signature begins may be some way into its part: the magic is not always first. */
-const none = "none that is known";
+/** What a part is that is no partition. */
+const kinds = /** @type {Record<string, string>} */ ({ table: "a table", unallocated: "in no partition", whole: "all of it" });
 
 export class PartTable {
   #body;
@@ -68,7 +68,7 @@ export class PartTable {
   tell(index, part, signatures) {
     const row = this.#rows[index];
     if (!row) return;
-    row.cells[2].replaceChildren(...signatures.length > 0 ? signatures.map(signatureLine) : [element("span", none, "muted")]);
+    row.cells[2].replaceChildren(...signatures.length > 0 ? signatures.map(signatureLine) : [element("span", part.kind === "table" ? "" : "nothing known", "muted")]);
     const browsable = signatures.find((s) => s.browsable);
     if (!browsable) return;
     const made = button("Browse", () => this.#actions.browse(part, browsable));
@@ -95,8 +95,8 @@ export class PartTable {
 }
 
 /** @param {Part} part */
-function typeCell({ typeName, type, uuid }) {
-  const cell = element("td", typeName);
+function typeCell({ kind, typeName, type, uuid }) {
+  const cell = element("td", kinds[kind] ?? typeName);
   if (type || uuid) cell.append(element("p", [type && `type ${type}`, uuid].filter(Boolean).join(", "), "hint"));
   return cell;
 }

@@ -69,7 +69,7 @@ function entriesAfter(bytes, offset) {
   const apart = Number(number(bytes.subarray(72, 80), true) - sector) * 512;
   const size = Number(number(bytes.subarray(84, 88), true));
   const found = /** @type {Structure[]} */ ([]);
-  if (apart < 512 || size < 128 || size > 4096) return found;
+  if (apart < 512 || size < 128) return found;
   for (let at = apart, n = 1; at + size <= bytes.length; at += size, n++) {
     const entry = bytes.subarray(at, at + 128);
     if (entry.some((b) => b !== 0)) found.push(structure(`GPT entry ${n}`, entry, offset + at, gptEntryFields));
