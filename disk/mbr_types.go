@@ -89,6 +89,7 @@ var mbrTypes = [256]string{
 	0xc4: "DR-DOS FAT16 below 32 MiB",
 	0xc6: "DR-DOS FAT16",
 	0xc7: "Syrinx",
+	0xcd: "ISO 9660",
 	0xda: "Data without a file system",
 	0xdb: "CP/M or CTOS",
 	0xde: "Dell utility",

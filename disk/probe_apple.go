@@ -2,26 +2,26 @@ package disk
 
 const hfsHeader = 1024
 
-func probeHFSPlus(s *source) (Signature, bool) { return hfsPlus(s, 0) }
+func probeHFSPlus(s *source) *Signature { return hfsPlus(s, 0) }
 
 // hfsPlus reads the volume header of HFS+ that begins at a byte of the source.
-func hfsPlus(s *source, from int64) (Signature, bool) {
+func hfsPlus(s *source, from int64) *Signature {
 	b := s.bytes(from+hfsHeader, 512)
 	if b == nil {
-		return Signature{}, false
+		return nil
 	}
-	f := Signature{Kind: "hfsplus", Name: "HFS+", Class: ClassFilesystem, Offset: from + hfsHeader}
+	f := &Signature{Kind: "hfsplus", Name: "HFS+", Class: ClassFilesystem, Offset: from + hfsHeader}
 	version := be.Uint16(b[2:])
 	switch {
 	case string(b[:2]) == "H+" && version == 4:
 	case string(b[:2]) == "HX" && version == 5:
 		f.Kind, f.Name = "hfsx", "HFSX"
 	default:
-		return f, false
+		return nil
 	}
 	block := uint64(be.Uint32(b[40:]))
 	if !powerOfTwo(block, 512, 1<<20) || be.Uint32(b[44:]) == 0 {
-		return f, false
+		return nil
 	}
 	f.Version, f.BlockSize = decimal(int(version)), int64(block)
 	f.Size = sizeOf(uint64(be.Uint32(b[44:])), f.BlockSize)
@@ -29,7 +29,7 @@ func hfsPlus(s *source, from int64) (Signature, bool) {
 		f.UUID = hexadecimal(id, 16)
 	}
 	f.Label = hfsLabel(s, from+int64(be.Uint32(b[288:]))*f.BlockSize)
-	return f, true
+	return f
 }
 
 // hfsLabel reads the volume's name: it is the key of the catalog's first
@@ -52,41 +52,41 @@ func hfsLabel(s *source, catalog int64) string {
 }
 
 // probeHFS finds the older HFS, which may be a wrapper of HFS+.
-func probeHFS(s *source) (Signature, bool) {
+func probeHFS(s *source) *Signature {
 	b := s.bytes(hfsHeader, 512)
 	if b == nil || string(b[:2]) != "BD" {
-		return Signature{}, false
+		return nil
 	}
 	block, blocks := uint64(be.Uint32(b[20:])), be.Uint16(b[18:])
 	if block == 0 || block%512 != 0 || blocks == 0 || b[36] > 27 {
-		return Signature{}, false
+		return nil
 	}
 	if string(b[124:126]) == "H+" {
 		at := int64(be.Uint16(b[28:]))*512 + int64(be.Uint16(b[126:]))*int64(block)
-		if f, ok := hfsPlus(s, at); ok {
+		if f := hfsPlus(s, at); f != nil {
 			f.Notes = append(f.Notes, "wrapped in HFS")
-			return f, true
+			return f
 		}
 	}
-	return Signature{
+	return &Signature{
 		Kind: "hfs", Name: "HFS", Class: ClassFilesystem, Offset: hfsHeader,
 		Label: text(b[37 : 37+b[36]]), Size: sizeOf(uint64(blocks), int64(block)), BlockSize: int64(block),
-	}, true
+	}
 }
 
-func probeAPFS(s *source) (Signature, bool) {
+func probeAPFS(s *source) *Signature {
 	b := s.bytes(0, 4096)
 	if b == nil || string(b[32:36]) != "NXSB" {
-		return Signature{}, false
+		return nil
 	}
 	block := uint64(le.Uint32(b[36:]))
 	if !powerOfTwo(block, 4096, 65536) || le.Uint16(b[24:]) != 1 || le.Uint64(b[40:]) == 0 {
-		return Signature{}, false
+		return nil
 	}
-	return Signature{
+	return &Signature{
 		Kind: "apfs", Name: "APFS container", Class: ClassFilesystem, Offset: 32, UUID: uuid(b[72:]),
 		Size: sizeOf(le.Uint64(b[40:]), int64(block)), BlockSize: int64(block),
-	}, true
+	}
 }
 
 // bsdMagic is that of disklabels; it stands twice in each.
@@ -95,8 +95,8 @@ const bsdMagic = 0x82564557
 // otherTables finds the tables of other systems, which are not read.
 func otherTables(s *source) []Signature {
 	var found []Signature
-	if f, ok := probeAPM(s); ok {
-		found = append(found, f)
+	if f := probeAPM(s); f != nil {
+		found = append(found, *f)
 	}
 	for _, at := range []int64{0, 64, 512} {
 		b := s.bytes(at, 136)
@@ -109,18 +109,18 @@ func otherTables(s *source) []Signature {
 
 // probeAPM wants the descriptor in the first block and the first entry behind
 // it.
-func probeAPM(s *source) (Signature, bool) {
+func probeAPM(s *source) *Signature {
 	b := s.bytes(0, 8)
 	if b == nil || string(b[:2]) != "ER" {
-		return Signature{}, false
+		return nil
 	}
 	block := uint64(be.Uint16(b[2:]))
 	if !powerOfTwo(block, 512, 4096) {
-		return Signature{}, false
+		return nil
 	}
 	entry := s.bytes(int64(block), 8)
 	if entry == nil || string(entry[:2]) != "PM" || be.Uint32(entry[4:]) == 0 {
-		return Signature{}, false
+		return nil
 	}
-	return Signature{Kind: "apm", Name: "Apple partition map", Class: ClassTable, BlockSize: int64(block)}, true
+	return &Signature{Kind: "apm", Name: "Apple partition map", Class: ClassTable, BlockSize: int64(block)}
 }

@@ -37,15 +37,15 @@ func readFAT(b bootSector) (fat, bool) {
 // probeFAT wants two of three signs beside numbers that can be: a jump, the name
 // in the boot sector, and the media byte at the beginning of the FAT. Many boot
 // sectors have one.
-func probeFAT(s *source) (Signature, bool) {
+func probeFAT(s *source) *Signature {
 	b, ok := readBootSector(s)
 	if !ok {
-		return Signature{}, false
+		return nil
 	}
 	media := b.bytes[21]
 	g, ok := readFAT(b)
 	if !ok || media != 0xf0 && media < 0xf8 {
-		return Signature{}, false
+		return nil
 	}
 	signs := 0
 	first := s.bytes(g.reserved*g.sector, 1)
@@ -55,9 +55,9 @@ func probeFAT(s *source) (Signature, bool) {
 		}
 	}
 	if signs < 2 {
-		return Signature{}, false
+		return nil
 	}
-	return fatSignature(s, b, g), true
+	return fatSignature(s, b, g)
 }
 
 // extended tells whether the boot sector has a name of the file system.
@@ -68,8 +68,8 @@ func (b bootSector) extended(wide bool) bool {
 	return string(b.bytes[54:57]) == "FAT"
 }
 
-func fatSignature(s *source, b bootSector, g fat) Signature {
-	f := Signature{Class: ClassFilesystem, Browsable: true, Size: g.sectors * g.sector, BlockSize: g.sector * g.perCluster}
+func fatSignature(s *source, b bootSector, g fat) *Signature {
+	f := &Signature{Class: ClassFilesystem, Browsable: true, Size: g.sectors * g.sector, BlockSize: g.sector * g.perCluster}
 	ids := b.bytes[36:] // drive, reserved, mark, serial number, label, name
 	switch {
 	case g.wide:

@@ -2,19 +2,19 @@ package disk
 
 import "bytes"
 
-func probeQCOW(s *source) (Signature, bool) {
+func probeQCOW(s *source) *Signature {
 	b := s.bytes(0, 72)
 	if b == nil || string(b[:4]) != "QFI\xfb" {
-		return Signature{}, false
+		return nil
 	}
 	version, cluster := be.Uint32(b[4:]), be.Uint32(b[20:])
 	if version == 1 {
 		cluster = uint32(b[32])
 	}
 	if version < 1 || version > 3 || cluster < 9 || cluster > 21 {
-		return Signature{}, false
+		return nil
 	}
-	f := Signature{
+	f := &Signature{
 		Kind: "qcow2", Name: "QCOW2 image", Class: ClassImage, Version: decimal(version),
 		Size: sizeOf(be.Uint64(b[24:]), 1), BlockSize: 1 << cluster,
 	}
@@ -24,22 +24,25 @@ func probeQCOW(s *source) (Signature, bool) {
 	if be.Uint64(b[8:]) != 0 {
 		f.Notes = append(f.Notes, "has a backing file")
 	}
-	return f, true
+	return f
 }
 
-func probeVMDK(s *source) (Signature, bool) {
-	f := Signature{Kind: "vmdk", Name: "VMDK image", Class: ClassImage}
+func probeVMDK(s *source) *Signature {
+	f := &Signature{Kind: "vmdk", Name: "VMDK image", Class: ClassImage}
 	if b := s.bytes(0, 21); b != nil && string(b) == "# Disk DescriptorFile" {
 		f.Notes = append(f.Notes, "a description of other files")
-		return f, true
+		return f
 	}
 	b := s.bytes(0, 512)
 	if b == nil || string(b[:4]) != "KDMV" || le.Uint32(b[4:]) == 0 || le.Uint32(b[4:]) > 3 {
-		return f, false
+		return nil
 	}
 	grain := le.Uint64(b[20:])
 	f.Version, f.Size, f.BlockSize = decimal(le.Uint32(b[4:])), sizeOf(le.Uint64(b[12:]), 512), sizeOf(grain, 512)
-	return f, powerOfTwo(grain, 1, 1<<16)
+	if !powerOfTwo(grain, 1, 1<<16) {
+		return nil
+	}
+	return f
 }
 
 // Places and names in VHDX.
@@ -50,17 +53,17 @@ const (
 	vhdxEntries  = 64 // that are looked at of either table
 )
 
-func probeVHDX(s *source) (Signature, bool) {
+func probeVHDX(s *source) *Signature {
 	b := s.bytes(0, 520)
 	if b == nil || string(b[:8]) != "vhdxfile" {
-		return Signature{}, false
+		return nil
 	}
-	f := Signature{Kind: "vhdx", Name: "VHDX image", Class: ClassImage}
+	f := &Signature{Kind: "vhdx", Name: "VHDX image", Class: ClassImage}
 	if creator := wide(b[8:], le); creator != "" {
 		f.Notes = append(f.Notes, "made by "+creator)
 	}
 	f.Size = vhdxSize(s)
-	return f, true
+	return f
 }
 
 // vhdxSize follows the table of regions to the metadata, and their table to the
@@ -94,7 +97,7 @@ func vhdxFind(entries []byte, id string) uint64 {
 
 // probeVHD looks for the footer at the end, and for its copy at the beginning of
 // images that grow.
-func probeVHD(s *source) (Signature, bool) {
+func probeVHD(s *source) *Signature {
 	for _, at := range []int64{0, s.size - 512} {
 		b := s.bytes(at, 512)
 		if b == nil || string(b[:8]) != "conectix" {
@@ -104,14 +107,14 @@ func probeVHD(s *source) (Signature, bool) {
 		if kind < 2 || kind > 4 {
 			continue
 		}
-		f := Signature{Kind: "vhd", Name: "VHD image", Class: ClassImage, Offset: at, UUID: uuid(b[68:]), Size: sizeOf(be.Uint64(b[48:]), 1)}
+		f := &Signature{Kind: "vhd", Name: "VHD image", Class: ClassImage, Offset: at, UUID: uuid(b[68:]), Size: sizeOf(be.Uint64(b[48:]), 1)}
 		f.Notes = append(f.Notes, []string{"of a fixed size", "grows", "differs from another image"}[kind-2])
 		if vhdSum(b) != be.Uint32(b[64:]) {
 			f.Notes = append(f.Notes, badChecksum)
 		}
-		return f, true
+		return f
 	}
-	return Signature{}, false
+	return nil
 }
 
 // vhdSum is the complement of the sum of a footer's bytes but for the sum.
@@ -125,16 +128,16 @@ func vhdSum(b []byte) uint32 {
 	return ^sum
 }
 
-func probeVDI(s *source) (Signature, bool) {
+func probeVDI(s *source) *Signature {
 	b := s.bytes(0, 512)
 	if b == nil || le.Uint32(b[64:]) != 0xbeda107f || le.Uint16(b[70:]) != 1 {
-		return Signature{}, false
+		return nil
 	}
 	kind := le.Uint32(b[76:])
 	if kind < 1 || kind > 4 {
-		return Signature{}, false
+		return nil
 	}
-	f := Signature{
+	f := &Signature{
 		Kind: "vdi", Name: "VDI image", Class: ClassImage, Offset: 64,
 		Version: decimal(int(le.Uint16(b[70:]))) + "." + decimal(int(le.Uint16(b[68:]))),
 		UUID:    vdiID(b[392:408]), Size: sizeOf(le.Uint64(b[368:]), 1), BlockSize: int64(le.Uint32(b[376:])),
@@ -142,7 +145,7 @@ func probeVDI(s *source) (Signature, bool) {
 	if creator, _, ok := bytes.Cut(b[:64], []byte("\n")); ok {
 		f.Notes = append(f.Notes, text(bytes.Trim(creator, "<> ")))
 	}
-	return f, true
+	return f
 }
 
 // vdiID is a GUID as VirtualBox writes it, in lower case.

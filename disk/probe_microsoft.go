@@ -39,17 +39,17 @@ func (b bootSector) cluster() (int64, bool) {
 	return b.sector * b.perCluster, ok && b.sector*b.perCluster <= 2<<20
 }
 
-func probeNTFS(s *source) (Signature, bool) {
+func probeNTFS(s *source) *Signature {
 	b, ok := readBootSector(s)
 	if !ok || string(b.bytes[3:11]) != "NTFS    " || !allZero(b.bytes[14:17]) {
-		return Signature{}, false
+		return nil
 	}
 	cluster, ok := b.cluster()
 	sectors, table := le.Uint64(b.bytes[40:]), le.Uint64(b.bytes[48:])
 	if !ok || sectors == 0 || table == 0 || table >= sectors {
-		return Signature{}, false
+		return nil
 	}
-	f := Signature{
+	f := &Signature{
 		Kind: "ntfs", Name: "NTFS", Class: ClassFilesystem, Offset: 3, Browsable: true,
 		UUID: hexadecimal(le.Uint64(b.bytes[72:]), 16), Size: sizeOf(sectors, b.sector), BlockSize: cluster,
 	}
@@ -60,7 +60,7 @@ func probeNTFS(s *source) (Signature, bool) {
 	if at, ok := product(table, cluster); ok && powerOfTwo(uint64(record), 512, 65536) {
 		f.Label, f.Version = ntfsVolume(s, at, record)
 	}
-	return f, true
+	return f
 }
 
 // ntfsVolume reads label and version from $Volume, the record with number 3.
@@ -116,26 +116,26 @@ func unprotect(record []byte) []byte {
 	return b
 }
 
-func probeExFAT(s *source) (Signature, bool) {
+func probeExFAT(s *source) *Signature {
 	b := s.bytes(0, 512)
 	if b == nil || string(b[3:11]) != "EXFAT   " || !allZero(b[11:64]) {
-		return Signature{}, false
+		return nil
 	}
 	sectorBits, clusterBits := b[108], b[109]
 	clusters, root := le.Uint32(b[92:]), le.Uint32(b[96:])
 	if sectorBits < 9 || sectorBits > 12 || clusterBits > 25-sectorBits || root < 2 || uint64(root) > uint64(clusters)+1 {
-		return Signature{}, false
+		return nil
 	}
 	sector, cluster := int64(1)<<sectorBits, int64(1)<<(sectorBits+clusterBits)
 	serial := hexadecimal(uint64(le.Uint32(b[100:])), 8)
-	f := Signature{
+	f := &Signature{
 		Kind: "exfat", Name: "exFAT", Class: ClassFilesystem, Offset: 3, Browsable: true,
 		UUID: serial[:4] + "-" + serial[4:], Version: decimal(int(b[105])) + "." + decimal(int(b[104])),
 		Size: sizeOf(le.Uint64(b[72:]), sector), BlockSize: cluster,
 	}
 	at := int64(le.Uint32(b[88:]))*sector + int64(root-2)*cluster
 	f.Label = exFATLabel(s.upTo(at, int(min(cluster, 4096))))
-	return f, true
+	return f
 }
 
 // exFATLabel looks for the label among the first entries of the root folder.
@@ -148,30 +148,30 @@ func exFATLabel(folder []byte) string {
 	return ""
 }
 
-func probeReFS(s *source) (Signature, bool) {
+func probeReFS(s *source) *Signature {
 	b := s.bytes(0, 512)
 	if b == nil || string(b[3:11]) != "ReFS\x00\x00\x00\x00" || string(b[16:20]) != "FSRS" {
-		return Signature{}, false
+		return nil
 	}
 	sector, perCluster := uint64(le.Uint32(b[32:])), uint64(le.Uint32(b[36:]))
 	if !powerOfTwo(sector, 512, 4096) || !powerOfTwo(perCluster, 1, 1<<12) {
-		return Signature{}, false
+		return nil
 	}
-	return Signature{
+	return &Signature{
 		Kind: "refs", Name: "ReFS", Class: ClassFilesystem, Offset: 3,
 		UUID: hexadecimal(le.Uint64(b[56:]), 16), Version: decimal(int(b[40])) + "." + decimal(int(b[41])),
 		Size: sizeOf(le.Uint64(b[24:]), int64(sector)), BlockSize: int64(sector * perCluster),
-	}, true
+	}
 }
 
 // bitLockerID is the GUID of BitLocker's volumes, and that of those on which
 // only the space in use is encrypted.
 var bitLockerID = []string{"4967D63B-2E29-4AD8-8399-F6A339E3D001", "92A84D3B-DD80-4D0E-9E4E-B1E3284EAED8"}
 
-func probeBitLocker(s *source) (Signature, bool) {
+func probeBitLocker(s *source) *Signature {
 	b := s.bytes(0, 512)
 	if b == nil {
-		return Signature{}, false
+		return nil
 	}
 	at, name := 0, string(b[3:11])
 	switch {
@@ -180,9 +180,9 @@ func probeBitLocker(s *source) (Signature, bool) {
 	case name == "MSWIN4.1" && isBitLocker(b[424:440]):
 		at = 424
 	default:
-		return Signature{}, false
+		return nil
 	}
-	return Signature{Kind: "bitlocker", Name: "BitLocker", Class: ClassCrypto, Offset: int64(at)}, true
+	return &Signature{Kind: "bitlocker", Name: "BitLocker", Class: ClassCrypto, Offset: int64(at)}
 }
 
 func isBitLocker(b []byte) bool {

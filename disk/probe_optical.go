@@ -9,16 +9,16 @@ const (
 	maxDescriptors = 32
 )
 
-func probeISO(s *source) (Signature, bool) {
+func probeISO(s *source) *Signature {
 	b := s.bytes(isoStart, isoSector)
 	if b == nil || string(b[:7]) != "\x01CD001\x01" {
-		return Signature{}, false
+		return nil
 	}
 	block := uint64(le.Uint16(b[128:]))
 	if !powerOfTwo(block, 512, 2048) || uint64(be.Uint16(b[130:])) != block {
-		return Signature{}, false
+		return nil
 	}
-	f := Signature{
+	f := &Signature{
 		Kind: "iso9660", Name: "ISO 9660", Class: ClassFilesystem, Offset: isoStart + 1, Browsable: true,
 		Label: text(b[40:72]), UUID: isoTime(b[830:847]), Size: sizeOf(uint64(le.Uint32(b[80:])), int64(block)), BlockSize: int64(block),
 	}
@@ -26,7 +26,7 @@ func probeISO(s *source) (Signature, bool) {
 		f.UUID = isoTime(b[813:830])
 	}
 	f.Notes = isoExtensions(s, uint64(le.Uint32(b[158:])), int64(block))
-	return f, true
+	return f
 }
 
 // isoTime is the time of a volume, which stands for its identity.
@@ -71,24 +71,24 @@ func isJoliet(escape []byte) bool {
 
 // probeUDF wants the mark among the volume descriptors, and an anchor, which
 // also tells the size of sectors.
-func probeUDF(s *source) (Signature, bool) {
+func probeUDF(s *source) *Signature {
 	mark := udfMark(s)
 	if mark < 0 {
-		return Signature{}, false
+		return nil
 	}
 	for _, sector := range []int64{2048, 512, 4096, 1024} {
 		b := s.bytes(256*sector, 512)
 		if b == nil || !isTag(b, 2, 256) {
 			continue
 		}
-		f := Signature{Kind: "udf", Name: "UDF", Class: ClassFilesystem, Offset: mark, BlockSize: sector}
+		f := &Signature{Kind: "udf", Name: "UDF", Class: ClassFilesystem, Offset: mark, BlockSize: sector}
 		length := int64(le.Uint32(b[16:]))
 		if at, ok := product(uint64(le.Uint32(b[20:])), sector); ok {
-			udfDescriptors(&f, s.upTo(at, int(min(length, 16*sector))), sector)
+			udfDescriptors(f, s.upTo(at, int(min(length, 16*sector))), sector)
 		}
-		return f, true
+		return f
 	}
-	return Signature{}, false
+	return nil
 }
 
 // udfMark is where NSR02 or NSR03 stands, or negative.

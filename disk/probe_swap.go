@@ -4,23 +4,25 @@ import "bytes"
 
 // probeSwap looks at the end of the first page, whose size is that of the
 // machine that made it.
-func probeSwap(s *source) (Signature, bool) {
+func probeSwap(s *source) *Signature {
 	for page := int64(4096); page <= 65536; page *= 2 {
 		b := s.bytes(page-10, 10)
 		switch {
 		case b == nil:
-			return Signature{}, false
+			return nil
 		case string(b) == "SWAPSPACE2":
 			return swapSignature(s, page)
 		case string(b) == "SWAP-SPACE":
-			return Signature{Kind: "swap", Name: "Linux swap", Class: ClassSwap, Offset: page - 10, Version: "0", BlockSize: page}, true
+			return &Signature{Kind: "swap", Name: "Linux swap", Class: ClassSwap, Offset: page - 10, Version: "0", BlockSize: page}
 		case hibernated(b):
-			f, _ := swapSignature(s, page)
-			f.Notes = append(f.Notes, "a hibernated system")
-			return f, true
+			f := swapSignature(s, page)
+			if f != nil {
+				f.Notes = append(f.Notes, "a hibernated system")
+			}
+			return f
 		}
 	}
-	return Signature{}, false
+	return nil
 }
 
 func hibernated(b []byte) bool {
@@ -32,18 +34,21 @@ func hibernated(b []byte) bool {
 	return false
 }
 
-func swapSignature(s *source, page int64) (Signature, bool) {
-	f := Signature{Kind: "swap", Name: "Linux swap", Class: ClassSwap, Offset: page - 10, Version: "1", BlockSize: page}
+func swapSignature(s *source, page int64) *Signature {
+	f := &Signature{Kind: "swap", Name: "Linux swap", Class: ClassSwap, Offset: page - 10, Version: "1", BlockSize: page}
 	b := s.bytes(1024, 44)
 	if b == nil {
-		return f, false
+		return nil
 	}
 	last := le.Uint32(b[4:])
 	if be.Uint32(b) == 1 {
 		last = be.Uint32(b[4:])
 	} else if le.Uint32(b) != 1 {
-		return f, false
+		return nil
 	}
 	f.Size, f.UUID, f.Label = sizeOf(uint64(last)+1, page), uuid(b[12:]), text(b[28:44])
-	return f, last > 0
+	if last == 0 {
+		return nil
+	}
+	return f
 }

@@ -5,10 +5,10 @@ import (
 	"hash/crc32"
 )
 
-func probeLUKS(s *source) (Signature, bool) {
+func probeLUKS(s *source) *Signature {
 	b := s.bytes(0, 512)
 	if b == nil {
-		return Signature{}, false
+		return nil
 	}
 	if string(b[:6]) == "LUKS\xba\xbe" {
 		switch be.Uint16(b[6:]) {
@@ -21,37 +21,44 @@ func probeLUKS(s *source) (Signature, bool) {
 	return luksBackup(s)
 }
 
-func luks1(b []byte) (Signature, bool) {
-	f := Signature{Kind: "luks1", Name: "LUKS1", Class: ClassCrypto, Version: "1", UUID: uuidText(b[168:208])}
+func luks1(b []byte) *Signature {
+	f := &Signature{Kind: "luks1", Name: "LUKS1", Class: ClassCrypto, Version: "1", UUID: uuidText(b[168:208])}
 	f.Notes = append(f.Notes, "encrypted with "+text(b[8:40])+"-"+text(b[40:72]))
-	return f, text(b[8:40]) != "" && be.Uint32(b[108:]) > 0 && be.Uint32(b[108:]) <= 512
+	if text(b[8:40]) == "" || be.Uint32(b[108:]) == 0 || be.Uint32(b[108:]) > 512 {
+		return nil
+	}
+	return f
 }
 
-func luks2(b []byte, at int64) (Signature, bool) {
-	f := Signature{
+func luks2(b []byte, at int64) *Signature {
+	if !powerOfTwo(be.Uint64(b[8:]), 16<<10, 4<<20) || be.Uint64(b[256:]) != uint64(at) {
+		return nil
+	}
+	return &Signature{
 		Kind: "luks2", Name: "LUKS2", Class: ClassCrypto, Offset: at, Version: "2",
 		UUID: uuidText(b[168:208]), Label: text(b[24:72]),
 	}
-	return f, powerOfTwo(be.Uint64(b[8:]), 16<<10, 4<<20) && be.Uint64(b[256:]) == uint64(at)
 }
 
 // luksBackup looks for the second header of LUKS2, whose place is the first
 // one's size.
-func luksBackup(s *source) (Signature, bool) {
+func luksBackup(s *source) *Signature {
 	for at := int64(16 << 10); at < window; at *= 2 {
 		b := s.bytes(at, 512)
 		if b == nil || string(b[:6]) != "SKUL\xba\xbe" || be.Uint16(b[6:]) != 2 {
 			continue
 		}
-		f, ok := luks2(b, at)
-		f.Notes = append(f.Notes, "only the second header is left")
-		return f, ok
+		f := luks2(b, at)
+		if f != nil {
+			f.Notes = append(f.Notes, "only the second header is left")
+		}
+		return f
 	}
-	return Signature{}, false
+	return nil
 }
 
 // probeLVM looks for the label in the first four sectors.
-func probeLVM(s *source) (Signature, bool) {
+func probeLVM(s *source) *Signature {
 	for sector := int64(0); sector < 4; sector++ {
 		b := s.bytes(sector*512, 512)
 		if b == nil || string(b[:8]) != "LABELONE" || string(b[24:32]) != "LVM2 001" || le.Uint64(b[8:]) != uint64(sector) {
@@ -61,16 +68,16 @@ func probeLVM(s *source) (Signature, bool) {
 		if at < 32 || at > 512-40 {
 			continue
 		}
-		return lvmSignature(s, b, sector*512, b[at:]), true
+		return lvmSignature(s, b, sector*512, b[at:])
 	}
-	return Signature{}, false
+	return nil
 }
 
 // lvmSeed is what LVM begins its checksums with.
 const lvmSeed = 0xf597a6cf
 
-func lvmSignature(s *source, label []byte, at int64, header []byte) Signature {
-	f := Signature{
+func lvmSignature(s *source, label []byte, at int64, header []byte) *Signature {
+	f := &Signature{
 		Kind: "lvm2", Name: "LVM2 physical volume", Class: ClassVolume, Offset: at,
 		UUID: lvmID(header[:32]), Size: sizeOf(le.Uint64(header[32:]), 1),
 	}
@@ -121,7 +128,7 @@ const raidMagic = 0xa92b4efc
 
 // probeRAID1 looks for superblocks of version 1 at the beginning, behind 4 KiB,
 // and before the end.
-func probeRAID1(s *source) (Signature, bool) {
+func probeRAID1(s *source) *Signature {
 	end := (s.size/512 - 16) &^ 7 * 512
 	for i, at := range []int64{end, 0, 4096} {
 		b := s.bytes(at, 256)
@@ -131,13 +138,13 @@ func probeRAID1(s *source) (Signature, bool) {
 		if place, ok := product(le.Uint64(b[144:]), 512); !ok || place != at {
 			continue
 		}
-		return raidSignature(b, at, "1."+decimal(i)), true
+		return raidSignature(b, at, "1."+decimal(i))
 	}
-	return Signature{}, false
+	return nil
 }
 
-func raidSignature(b []byte, at int64, version string) Signature {
-	return Signature{
+func raidSignature(b []byte, at int64, version string) *Signature {
+	return &Signature{
 		Kind: "mdraid", Name: "Linux RAID member", Class: ClassVolume, Offset: at, Version: version,
 		Label: text(b[32:64]), UUID: uuid(b[16:]), Size: sizeOf(le.Uint64(b[80:]), 512),
 		Notes: []string{raidLevel(int32(le.Uint32(b[72:]))) + " of " + decimal(le.Uint32(b[92:])) + " disks"},
@@ -156,11 +163,11 @@ func raidLevel(level int32) string {
 
 // probeRAID0 looks for the superblock of version 0.90 in the last whole 64 KiB
 // but one, in the byte order of the machine that made it.
-func probeRAID0(s *source) (Signature, bool) {
+func probeRAID0(s *source) *Signature {
 	at := s.size&^65535 - 65536
 	b := s.bytes(at, 256)
 	if b == nil {
-		return Signature{}, false
+		return nil
 	}
 	number := le.Uint32
 	if be.Uint32(b) == raidMagic {
@@ -168,42 +175,42 @@ func probeRAID0(s *source) (Signature, bool) {
 	}
 	size := int64(number(b[32:])) * 1024
 	if number(b) != raidMagic || number(b[4:]) != 0 || number(b[8:]) != 90 || size > at {
-		return Signature{}, false
+		return nil
 	}
 	var id []byte // mdadm writes its words as numbers
 	for _, at := range []int{20, 52, 56, 60} {
 		id = be.AppendUint32(id, number(b[at:]))
 	}
-	return Signature{
+	return &Signature{
 		Kind: "mdraid", Name: "Linux RAID member", Class: ClassVolume, Offset: at, Version: "0.90",
 		UUID: uuid(id), Size: size,
 		Notes: []string{raidLevel(int32(number(b[28:]))) + " of " + decimal(number(b[40:])) + " disks"},
-	}, true
+	}
 }
 
 // zfsLabel is the size of each of the four labels of a ZFS device, two at each
 // end.
 const zfsLabel = 256 << 10
 
-func probeZFS(s *source) (Signature, bool) {
+func probeZFS(s *source) *Signature {
 	end := s.size &^ (zfsLabel - 1)
 	for _, at := range []int64{0, end - zfsLabel} {
 		list := s.bytes(at+16<<10, 8<<10)
 		if list == nil || !bytes.HasPrefix(list, []byte{1}) {
 			continue
 		}
-		if f, ok := zfsSignature(list[12:]); ok {
+		if f := zfsSignature(list[12:]); f != nil {
 			f.Offset = at + 16<<10
-			return f, true
+			return f
 		}
 	}
-	return Signature{}, false
+	return nil
 }
 
 // zfsSignature reads a list of pairs of names and values, all in units of four
 // bytes; each tells its length, and one of no length ends the list.
-func zfsSignature(list []byte) (Signature, bool) {
-	f := Signature{Kind: "zfs", Name: "ZFS pool member", Class: ClassFilesystem}
+func zfsSignature(list []byte) *Signature {
+	f := &Signature{Kind: "zfs", Name: "ZFS pool member", Class: ClassFilesystem}
 	for len(list) >= 20 {
 		length := uint64(be.Uint32(list))
 		if length < 20 || length > uint64(len(list)) {
@@ -223,7 +230,10 @@ func zfsSignature(list []byte) (Signature, bool) {
 		}
 		list = list[length:]
 	}
-	return f, f.UUID != "" && f.Version != ""
+	if f.UUID == "" || f.Version == "" {
+		return nil
+	}
+	return f
 }
 
 // xdrString takes a string off, with the zeros that fill it up.

@@ -71,8 +71,8 @@ const probeReads = 20
 func contents(s *source) []Signature {
 	found := []Signature{}
 	for _, probe := range probes {
-		if f, ok := probe(s); ok {
-			found = append(found, f)
+		if f := probe(s); f != nil {
+			found = append(found, *f)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Signature) int { return rank(a) - rank(b) })
@@ -84,8 +84,9 @@ func rank(f Signature) int {
 	return slices.Index([]string{ClassFilesystem, ClassSwap, ClassCrypto, ClassVolume, ClassImage}, f.Class)
 }
 
-// probes look for one format each. They give the first that is plausible.
-var probes = []func(*source) (Signature, bool){
+// probes look for one format each. They give the first that is plausible, or
+// nil.
+var probes = []func(*source) *Signature{
 	probeBitLocker, probeNTFS, probeExFAT, probeFAT, probeReFS,
 	probeExt, probeXFS, probeBtrfs, probeF2FS, probeSquashFS, probeEROFS,
 	probeISO, probeUDF, probeHFSPlus, probeHFS, probeAPFS, probeZFS,

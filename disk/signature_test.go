@@ -257,6 +257,23 @@ func TestProbeOfBadSectors(t *testing.T) {
 	}
 }
 
+// TestABadSectorHidesLittle has one between two superblocks, in one window.
+func TestABadSectorHidesLittle(t *testing.T) {
+	d := newDisk(8 * mib)
+	for _, format := range formats {
+		if format.kind == "btrfs" || format.kind == "luks2" {
+			for number, block := range format.disk().blocks {
+				d.blocks[number] = block
+			}
+		}
+	}
+	d.bad, d.badEnd = 40000, 40001
+	found, err := Probe(d, 0, d.size)
+	if err == nil || len(found) != 2 || d.reads > probeReads {
+		t.Errorf("%+v, %v, %d reads", found, err, d.reads)
+	}
+}
+
 func TestEmptyDiskTakesThreeReads(t *testing.T) {
 	d := newDisk(1 << 40)
 	if found, err := Probe(d, 0, d.size); err != nil || len(found) != 0 || d.reads > 3 {

@@ -43,14 +43,19 @@ func newSource(r io.ReaderAt, offset, size int64, budget int) *source {
 	return s
 }
 
-// load keeps a window. One that can't be read as a whole is tried in pieces.
+// load keeps a window. One that can't be read as a whole is tried in halves, so
+// that a bad sector hides little.
 func (s *source) load(at, length int64) {
-	if s.read(at, int(length)) != nil || length <= 4096 {
+	if s.read(at, int(length)) != nil || length < 2*smallest {
 		return
 	}
-	s.read(at, 4096)
-	s.read(at+length-4096, 4096)
+	half := length / 2
+	s.load(at, half)
+	s.load(at+half, length-half)
 }
+
+// smallest is what a window is not cut below, in bytes.
+const smallest = 16 << 10
 
 // read reads and keeps n bytes, or gives nil.
 func (s *source) read(at int64, n int) []byte {

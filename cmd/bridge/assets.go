@@ -16,9 +16,14 @@ import (
 )
 
 // contentPolicy is what the pages and the worker may do: run our own scripts
-// and the WASM, and connect to any bridge that the user types in.
+// and the WASM, connect to any bridge that the user types in, and save files by
+// way of a frame.
 const contentPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self' ws: wss:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"connect-src 'self' ws: wss:; worker-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// emulatorPolicy is that of the emulator's page: V86 keeps time in a Worker that
+// it makes of a blob.
+var emulatorPolicy = strings.Replace(contentPolicy, "worker-src 'self'", "worker-src 'self' blob:", 1)
 
 // Debian's minimal images have no table of MIME types, and a browser compiles
 // WASM from a stream only under this one.
@@ -71,12 +76,19 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Content-Security-Policy", policy(name))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Type", contentType(name))
 	a.send(w, r, a.encoded(w, r, name))
+}
+
+func policy(name string) string {
+	if strings.HasPrefix(name, "demo/vm/") {
+		return emulatorPolicy
+	}
+	return contentPolicy
 }
 
 func contentType(name string) string {

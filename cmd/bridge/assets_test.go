@@ -90,6 +90,9 @@ func TestSecurityHeaders(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	if got := ask(newWebFiles(t), "GET", "/demo/vm/lib.mjs").Header.Get("Content-Security-Policy"); missing(got, "worker-src 'self' blob:; frame-src 'self'; base-uri 'none'") != "" {
+		t.Errorf("the emulator's policy: %q", got)
+	}
 	directives := strings.Split(contentPolicy, "; ")
 	for _, want := range []string{"default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "frame-ancestors 'none'", "base-uri 'none'"} {
 		if !slices.Contains(directives, want) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,19 +15,6 @@ import (
 
 	"nbdbridge/nbd"
 )
-
-// need skips a test without a foreign program; in CI that is a failure.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	text := program + " is missing: apt-get install " + program
-	if os.Getenv("CI") != "" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
-}
 
 // newImages is a folder with two images, and with what is none.
 func newImages(t *testing.T) string {
@@ -49,7 +35,7 @@ func newImages(t *testing.T) string {
 // in a folder of the test's own.
 func runNbdkit(t *testing.T, folder string) (n *nbdkit, log logBook) {
 	t.Helper()
-	need(t, "nbdkit")
+	need(t, "nbdkit", "nbdkit")
 	t.Setenv("TMPDIR", t.TempDir())
 	logger, log := newLog()
 	n, err := startNbdkit(logger, folder, pki())
@@ -226,7 +212,7 @@ func TestNbdkitKeepsItsKeysToItself(t *testing.T) {
 }
 
 func TestNbdkitRefusesFolders(t *testing.T) {
-	need(t, "nbdkit")
+	need(t, "nbdkit", "nbdkit")
 	log, _ := newLog()
 	_, err := startNbdkit(log, t.TempDir(), pki())
 	wantError(t, err, true, "--images", "no disk image")

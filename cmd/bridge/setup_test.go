@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -166,4 +167,18 @@ func dialWebSocket(t *testing.T, url, host string) (*websocket.Conn, *http.Respo
 		t.Cleanup(func() { _ = c.CloseNow() })
 	}
 	return c, answer, err
+}
+
+// need skips a test whose foreign program is missing, and fails it in CI.
+func need(t *testing.T, program, from string) {
+	t.Helper()
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	text := program + " is missing: apt-get install " + from
+	if os.Getenv("CI") != "" {
+		t.Fatal(text)
+	}
+	t.Skip(text)
 }

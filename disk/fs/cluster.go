@@ -1,9 +1,8 @@
 package fs
 
 import (
-	"fmt"
+	"context"
 	"sort"
-	"sync"
 )
 
 // clusters are the heap of a FAT or exFAT volume, and the table that says which
@@ -46,16 +45,21 @@ type clusterRun struct {
 
 func (r clusterRun) end() int64 { return r.index + r.count }
 
-// tableWindow is how much of the table is looked at as one, in bytes.
-const tableWindow = 2048
+// tableWindow is how much of the table is looked at as one, in bytes; runLimit
+// how many clusters make a run at most, so that a read at the beginning of a
+// large file doesn't look up all of it.
+const (
+	tableWindow = 2048
+	runLimit    = 512
+)
 
 // A walker follows a chain. A chain that comes back to itself is told from a
 // long one by a mark that is set again after twice as many steps each time.
 type walker struct {
 	chain
 	s     *source
-	at    uint32 // the next cluster; 0 behind the last
-	index int64
+	last  uint32 // the cluster that was given last
+	index int64  // in the chain, of the next
 
 	window     []byte
 	windowAt   int64
@@ -63,64 +67,62 @@ type walker struct {
 	steps, lap int64
 }
 
-func (c chain) walk(s *source) *walker { return c.walkFrom(s, c.first, 0) }
+func (c chain) walk(s *source) *walker { return &walker{chain: c, s: s, lap: 1} }
 
-func (c chain) walkFrom(s *source, at uint32, index int64) *walker {
-	return &walker{chain: c, s: s, at: at, index: index, lap: 1}
-}
-
-// next gives the next run; none at the end of the chain.
+// next gives the next run; none at the end of the chain. An error comes behind
+// all that is in front of it, and comes again.
 func (w *walker) next() (r clusterRun, more bool, err error) {
-	if w.at == 0 || w.index >= w.length {
+	if w.index >= w.length {
 		return clusterRun{}, false, nil
 	}
-	if !w.has(w.at) {
-		return clusterRun{}, false, damaged("it begins with cluster %d, and the volume has those from 2 to %d", w.at, int64(w.count)+1)
+	first, err := w.successor()
+	if err != nil || first == 0 {
+		return clusterRun{}, false, err
 	}
+	r = clusterRun{index: w.index, first: first}
 	if w.straight {
-		return w.whole()
+		return w.whole(r)
 	}
-	r = clusterRun{index: w.index, first: w.at}
-	for w.at == r.first+uint32(r.count) && w.index < w.length {
-		if err := w.follow(); err != nil {
-			return clusterRun{}, false, err
+	for n := first; err == nil && n == first+uint32(r.count) && r.count < runLimit; n, err = w.successor() {
+		w.take(n)
+		if r.count++; w.index == w.length {
+			break // what comes after what is wanted is nobody's business
 		}
-		r.count++
 	}
 	return r, true, nil
 }
 
-func (w *walker) whole() (clusterRun, bool, error) {
-	r := clusterRun{index: w.index, first: w.at, count: w.length - w.index}
-	if r.count > int64(w.count)-int64(w.at-2) {
-		return clusterRun{}, false, damaged("%d clusters from %d on are more than the volume has", r.count, w.at)
+// whole gives all that is left of a chain that is straight.
+func (w *walker) whole(r clusterRun) (clusterRun, bool, error) {
+	if r.count = w.length - w.index; r.count > int64(w.count)-int64(r.first-2) {
+		return clusterRun{}, false, damaged("%d clusters from %d on are more than the volume has", r.count, r.first)
 	}
-	w.at, w.index = 0, w.length
+	w.last, w.index = r.first+uint32(r.count-1), w.length
 	return r, true, nil
 }
 
-// follow goes on by one cluster.
-func (w *walker) follow() error {
-	if err := w.s.step(); err != nil {
-		return err
+// successor is the cluster that comes next; 0 for none.
+func (w *walker) successor() (uint32, error) {
+	if w.index == 0 {
+		if w.first != 0 && !w.has(w.first) {
+			return 0, damaged("it begins with cluster %d, and the volume has those from 2 to %d", w.first, int64(w.count)+1)
+		}
+		return w.first, nil
 	}
-	from := w.at
-	w.at = 0
-	if w.index++; w.index == w.length {
-		return nil // what comes after what is wanted is nobody's business
+	next, err := w.entry(w.last)
+	if err == nil && next != 0 && next == w.mark {
+		return 0, damaged("the clusters lead in a circle, back to %d", next)
 	}
-	next, err := w.entry(from)
-	if err != nil || next == 0 {
-		return err
-	}
-	w.at = next
-	if next == w.mark {
-		return damaged("the clusters lead in a circle, back to %d", next)
-	}
+	return next, err
+}
+
+// take goes on by one cluster.
+func (w *walker) take(n uint32) {
+	w.last = n
+	w.index++
 	if w.steps++; w.steps == w.lap {
-		w.mark, w.steps, w.lap = next, 0, 2*w.lap
+		w.mark, w.steps, w.lap = n, 0, 2*w.lap
 	}
-	return nil
 }
 
 // entry is which cluster comes after n; 0 for none.
@@ -180,8 +182,8 @@ func (w *walker) look(at int64, n int) ([]byte, error) {
 	return w.window[at-w.windowAt:][:n], nil
 }
 
-// maxRuns bounds the runs that are remembered of an opened file. What comes
-// after them is found again each time.
+// maxRuns bounds the runs that are remembered of an opened file, from its
+// beginning on. Behind them, only the latest is.
 const maxRuns = 1 << 16
 
 // A clusterContent is a file in clusters.
@@ -190,16 +192,18 @@ type clusterContent struct {
 	bytes   int64
 	written int64 // what is behind reads as zeroes
 
-	mu   sync.Mutex
-	runs []clusterRun // from the beginning on
-	next uint32
+	lock   chan struct{} // is full while one looks up clusters, in what follows
+	runs   []clusterRun
+	known  *walker // stands behind the runs
+	beyond *walker // stands behind latest, where runs has no room for it
+	latest clusterRun
 }
 
 // newClusterContent is a file of so many bytes. A size that the volume can't
 // have is told when the missing part is read.
 func newClusterContent(c *clusters, first uint32, straight bool, bytes, written int64) *clusterContent {
-	ch := chain{clusters: c, first: first, straight: straight, length: c.needed(written)}
-	return &clusterContent{chain: ch, bytes: bytes, written: min(bytes, written), next: first}
+	ch := chain{clusters: c, first: first, straight: straight, length: c.needed(bytes)}
+	return &clusterContent{chain: ch, bytes: bytes, written: min(bytes, written), lock: make(chan struct{}, 1), known: ch.walk(nil)}
 }
 
 func (c *clusterContent) size() int64 { return c.bytes }
@@ -227,62 +231,115 @@ func (c *clusterContent) readAt(s *source, p []byte, offset int64) error {
 
 // runOf finds the run with a cluster of the file.
 func (c *clusterContent) runOf(s *source, index int64) (clusterRun, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case c.lock <- struct{}{}:
+		defer func() { <-c.lock }()
+	case <-s.ctx.Done():
+		return clusterRun{}, context.Cause(s.ctx)
+	}
 	i := sort.Search(len(c.runs), func(i int) bool { return c.runs[i].end() > index })
 	if i < len(c.runs) {
 		return c.runs[i], nil
 	}
-	return c.find(s, index)
-}
-
-// find follows the chain from where it is known to.
-func (c *clusterContent) find(s *source, index int64) (clusterRun, error) {
-	var known int64
-	if len(c.runs) > 0 {
-		known = c.runs[len(c.runs)-1].end()
-	}
-	w := c.chain.walkFrom(s, c.next, known)
-	for {
-		r, more, err := w.next()
+	for len(c.runs) < maxRuns {
+		r, err := c.step(s, c.known)
 		if err != nil {
 			return clusterRun{}, err
 		}
-		if !more {
-			return clusterRun{}, damaged("the content ends after %d of %d bytes", w.index*c.chain.size, c.written)
-		}
-		if len(c.runs) < maxRuns {
-			c.runs, c.next = append(c.runs, r), w.at
-		}
-		if r.end() > index {
+		if c.remember(r); r.end() > index {
 			return r, nil
+		}
+	}
+	return c.findBeyond(s, index)
+}
+
+// step goes on by one run, which must be there.
+func (c *clusterContent) step(s *source, w *walker) (clusterRun, error) {
+	w.s = s
+	defer func() { w.s = nil }() // it ends with the operation
+	r, more, err := w.next()
+	if err == nil && !more {
+		err = damaged("the content ends after %d of %d bytes", w.index*c.chain.size, c.bytes)
+	}
+	return r, err
+}
+
+// remember makes one run of r and the last, if they follow each other.
+func (c *clusterContent) remember(r clusterRun) {
+	if n := len(c.runs); n > 0 && c.runs[n-1].first+uint32(c.runs[n-1].count) == r.first {
+		c.runs[n-1].count += r.count
+	} else {
+		c.runs = append(c.runs, r)
+	}
+}
+
+// findBeyond goes on from the latest run, or if that is too far, from the last
+// that is remembered.
+func (c *clusterContent) findBeyond(s *source, index int64) (clusterRun, error) {
+	if c.beyond == nil || index < c.latest.index {
+		again := *c.known
+		c.beyond, c.latest = &again, clusterRun{}
+	}
+	for c.latest.end() <= index {
+		r, err := c.step(s, c.beyond)
+		if err != nil {
+			return clusterRun{}, err
+		}
+		c.latest = r
+	}
+	return c.latest, nil
+}
+
+// maxDescribed is how many clusters are looked up to tell where a file lies.
+const maxDescribed = 1 << 20
+
+// describe adds where the clusters lie to details; behind what is written, in
+// bytes, they are unwritten. It gives where it has come to.
+func (c chain) describe(s *source, d *Details, written int64) (*walker, error) {
+	w := c.walk(s)
+	for {
+		r, more, err := w.next()
+		if err != nil || !more {
+			return w, err
+		}
+		d.Allocated += r.count * c.size
+		split := min(r.count, max(0, c.needed(written)-r.index))
+		d.addClusters(c.clusters, clusterRun{r.index, r.first, split}, ExtentData)
+		d.addClusters(c.clusters, clusterRun{r.index + split, r.first + uint32(split), r.count - split}, ExtentUnwritten)
+		if d.MoreExtent = d.MoreExtent || !c.straight && w.index >= maxDescribed && w.index < w.length; d.MoreExtent {
+			return w, nil
 		}
 	}
 }
 
-// describe adds where the content lies to details.
+func (d *Details) addClusters(c *clusters, r clusterRun, kind ExtentKind) {
+	e := Extent{Offset: r.index * c.size, Length: r.count * c.size, Disk: c.offset(r.first), Kind: kind}
+	switch {
+	case r.count == 0 || d.MoreExtent || d.joined(e):
+	case len(d.Extents) == MaxExtents:
+		d.MoreExtent = true
+	default:
+		d.Extents = append(d.Extents, e)
+	}
+}
+
+// describe adds where the content lies to details, and what is wrong with that.
 func (c *clusterContent) describe(s *source, d *Details) error {
-	w := c.chain.walk(s)
-	for {
-		r, more, err := w.next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			break
-		}
-		d.Allocated += r.count * c.chain.size
-		e := Extent{Offset: r.index * c.chain.size, Length: r.count * c.chain.size, Disk: c.chain.offset(r.first), Kind: ExtentData}
-		if !d.joined(e) {
-			if len(d.Extents) == MaxExtents {
-				d.MoreExtent = true
-				return nil
-			}
-			d.Extents = append(d.Extents, e)
-		}
+	w, err := c.chain.describe(s, d, c.written)
+	switch {
+	case err != nil:
+		return err
+	case d.MoreExtent:
+		d.Allocated = c.chain.length * c.chain.size // by its size
+		return nil
+	case w.index < w.length:
+		return damaged("the content has %d bytes, and its clusters end after %d", c.bytes, w.index*c.chain.size)
+	case c.chain.straight || w.index == 0 && w.first == 0:
+		return nil
 	}
-	if found := w.index * c.chain.size; found < c.written {
-		return fmt.Errorf("%w: the content has %d bytes, and its clusters end after %d", ErrDamaged, c.written, found)
+	next, err := w.successor()
+	if err == nil && next != 0 {
+		err = damaged("its clusters go on behind its %d bytes", c.bytes)
 	}
-	return nil
+	return err
 }

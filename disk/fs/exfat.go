@@ -3,6 +3,7 @@ package fs
 import (
 	"fmt"
 	"iter"
+	"math"
 	"time"
 )
 
@@ -81,21 +82,13 @@ func (x *exfat) details(s *source, n node) (Details, error) {
 			d.Times = append(d.Times, told)
 		}
 	}
-	c := x.contentOf(at)
 	if at.isFolder() {
-		c.written = 0 // a folder's chain may be shorter than the root's size, which is not told
-		c.chain.length = x.needed(at.bytes())
-	}
-	d.note(c.describe(s, &d))
-	if !at.isFolder() && at.written() < at.bytes() {
-		d.Extents = append(d.Extents, x.unwritten(at)...)
+		_, err := x.chainOf(at).describe(s, &d, math.MaxInt64)
+		d.note(err)
+	} else {
+		d.note(x.contentOf(at).describe(s, &d))
 	}
 	return d, nil
-}
-
-// unwritten is what was allocated and never written, and reads as zeroes.
-func (x *exfat) unwritten(n exfatNode) []Extent {
-	return []Extent{{Offset: n.written(), Length: n.bytes() - n.written(), Disk: -1, Kind: ExtentUnwritten}}
 }
 
 // exfatTime reads a time; none if it was never set. Its zone may be told in
@@ -128,6 +121,9 @@ func (x *exfat) children(s *source, folder node) iter.Seq2[child, error] {
 		list := exfatList{yield: yield}
 		r := folderReader{s: s, each: list.piece}
 		length := at.bytes()
+		if length == 0 {
+			return
+		}
 		if at.at >= 0 {
 			length = min(length, exfatMaxFolder)
 		}
@@ -137,11 +133,8 @@ func (x *exfat) children(s *source, folder node) iter.Seq2[child, error] {
 	}
 }
 
-// exfatMaxSet is how many entries tell of one file: its own, its stream, and
-// up to 17 pieces of its name, with room for what others may add.
-const exfatMaxSet = 1 + 255
-
-// An exfatList gathers the entries of a folder into sets, one for each file.
+// An exfatList gathers the entries of a folder into sets, one for each file:
+// its own entry, and up to 255 that tell more of it.
 type exfatList struct {
 	yield func(child, error) bool
 	at    int64 // of the set's first
@@ -197,7 +190,11 @@ func (l *exfatList) child() child {
 	for rest := l.set[64:]; len(rest) >= 32 && rest[0] == exfatName; rest = rest[32:] {
 		name = append(name, rest[2:32]...)
 	}
-	return child{name: utf16Name(name[:min(len(name), 2*int(stream[3]))], le), node: n, entry: &e}
+	length := 2 * int(stream[3])
+	if length == 0 || length > len(name) {
+		e.Problem = "The name of the entry is not all there."
+	}
+	return child{name: utf16Name(name[:min(len(name), length)], le), node: n, entry: &e}
 }
 
 // exfatSum is the checksum of a set, but for the field that it is in.

@@ -16,15 +16,34 @@ const (
 )
 
 func openExFAT(s *source) (format, error) {
-	boot, err := exfatBootRegion(s)
-	if boot == nil {
-		return nil, err
-	}
-	x := boot.open()
+	boot, err := readExFATBoot(s, 0)
 	if err != nil {
-		x.told.Problems = append(x.told.Problems, "The boot region is damaged; its copy was used: "+err.Error())
+		return openExFATCopy(s, err)
 	}
-	if le.Uint16(boot.raw[106:])&2 != 0 {
+	return boot.open(s, "")
+}
+
+// openExFATCopy reads the copy of the boot region, whose first has an error. It
+// lies by sectors, of a size that the first may not tell any more.
+func openExFATCopy(s *source, err error) (format, error) {
+	for sector := int64(512); sector <= 4096; sector *= 2 {
+		if boot, failed := readExFATBoot(s, exfatBackup*sector); failed == nil && boot.sector == sector {
+			return boot.open(s, "The boot region is damaged; its copy was used: "+err.Error())
+		}
+	}
+	return nil, err
+}
+
+// open reads the rest of a volume's head.
+func (b *exfatBoot) open(s *source, problem string) (format, error) {
+	x := b.format()
+	if problem != "" {
+		x.told.Problems = append(x.told.Problems, problem)
+	}
+	if x.told.Size > s.size() {
+		x.told.Problems = append(x.told.Problems, cutShort(x.told.Size, s.size()))
+	}
+	if le.Uint16(b.raw[106:])&2 != 0 {
 		x.told.Problems = append(x.told.Problems, "The volume was not unmounted: the last changes may be missing.")
 	}
 	if err := x.readHead(s); err != nil {
@@ -40,27 +59,12 @@ type exfatBoot struct {
 	clusters
 }
 
-// exfatBootRegion is the first or, with the error of that, its copy. The copy
-// lies by sectors, of a size that the first may not tell any more.
-func exfatBootRegion(s *source) (*exfatBoot, error) {
-	boot, err := readExFATBoot(s, 0)
-	if err == nil {
-		return boot, nil
-	}
-	for sector := int64(512); sector <= 4096; sector *= 2 {
-		if b, failed := readExFATBoot(s, exfatBackup*sector); failed == nil && b.sector == sector {
-			return b, err
-		}
-	}
-	return nil, err
-}
-
 func readExFATBoot(s *source, at int64) (*exfatBoot, error) {
 	b, err := s.read(512, at)
 	if err != nil {
 		return nil, err
 	}
-	if string(b[3:11]) != "EXFAT   " || b[108] < 9 || b[108] > 12 || b[108]+b[109] > 25 {
+	if string(b[3:11]) != "EXFAT   " || b[108] < 9 || b[108] > 12 || int(b[108])+int(b[109]) > 25 {
 		return nil, damaged("this is no boot sector of exFAT")
 	}
 	boot := &exfatBoot{raw: b, sector: 1 << b[108]}
@@ -111,8 +115,8 @@ func (b *exfatBoot) checkSum(s *source, at int64) error {
 	return nil
 }
 
-// open makes a volume of it, whose root folder ends with its clusters.
-func (b *exfatBoot) open() *exfat {
+// format is the volume, whose root folder ends with its clusters.
+func (b *exfatBoot) format() *exfat {
 	x := &exfat{clusters: b.clusters}
 	x.told = Facts{Kind: "exFAT", UUID: serialText(le.Uint32(b.raw[100:])), Size: b.volume, BlockSize: x.size, Free: -1}
 	x.top = exfatNode{at: -1}

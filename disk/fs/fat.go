@@ -2,6 +2,7 @@ package fs
 
 import (
 	"iter"
+	"math"
 	"time"
 )
 
@@ -67,7 +68,8 @@ func (f *fat) details(s *source, n node) (Details, error) {
 	case !at.isFolder():
 		d.note(f.contentOf(at).describe(s, &d))
 	case f.first(at) != 0:
-		d.note(f.folderContent(at).describe(s, &d))
+		_, err := f.chainOf(at).describe(s, &d, math.MaxInt64)
+		d.note(err)
 	case at.at < 0:
 		d.Allocated = f.rootEnd - f.rootAt
 		d.Extents = []Extent{{Length: d.Allocated, Disk: f.rootAt, Kind: ExtentData}}
@@ -106,12 +108,13 @@ func fatTimes(entry []byte) (times []Time) {
 	return times
 }
 
-// dosTime reads a time of DOS; none if it was never set.
+// dosTime reads a time of DOS; none if it was never set, or is on no calendar.
 func dosTime(name string, date, clock uint16, more time.Duration) (Time, bool) {
-	if date == 0 {
+	month, day := time.Month(date>>5&15), int(date&31)
+	t := time.Date(1980+int(date>>9), month, day, int(clock>>11), int(clock>>5&63), int(clock&31)*2, 0, time.UTC)
+	if t.Month() != month || t.Day() != day {
 		return Time{}, false
 	}
-	t := time.Date(1980+int(date>>9), time.Month(date>>5&15), int(date&31), int(clock>>11), int(clock>>5&63), int(clock&31)*2, 0, time.UTC)
 	return Time{Name: name, Time: moment(t.Add(more)), Source: "folder", Zone: "local"}, true
 }
 
@@ -127,11 +130,9 @@ func (f *fat) contentOf(n fatNode) *clusterContent {
 	return newClusterContent(&f.clusters, f.first(n), false, size, size)
 }
 
-// folderContent is only for where it lies: a folder has no size.
-func (f *fat) folderContent(n fatNode) *clusterContent {
-	c := newClusterContent(&f.clusters, f.first(n), false, 0, 0)
-	c.chain.length = int64(f.count)
-	return c
+// chainOf is a folder's, which ends where it does: a folder has no size.
+func (f *fat) chainOf(folder fatNode) chain {
+	return chain{clusters: &f.clusters, first: f.first(folder), length: int64(f.count)}
 }
 
 func (f *fat) children(s *source, folder node) iter.Seq2[child, error] {
@@ -148,7 +149,7 @@ func (f *fat) readFolder(r *folderReader, folder fatNode) error {
 	if folder.at < 0 && f.bits != 28 {
 		return r.part(f.rootAt, f.rootEnd)
 	}
-	return r.chain(chain{clusters: &f.clusters, first: f.first(folder), length: int64(f.count)}, int64(f.count)*f.size)
+	return r.chain(f.chainOf(folder), int64(f.count)*f.size)
 }
 
 // A fatList reads the entries of a folder, which may come in pieces.

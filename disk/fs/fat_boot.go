@@ -26,27 +26,46 @@ const fatBackup = 6 // the sector with a copy of FAT32's first
 
 func openFAT(s *source) (format, error) {
 	boot, err := readFATBoot(s, 0)
-	var problem string
 	if err != nil {
-		var failed error
-		if boot, failed = readFATBoot(s, fatBackup*512); failed != nil || !boot.is32() {
-			return nil, err
-		}
-		problem = "The boot sector is damaged; its copy was used: " + err.Error()
+		return openFATCopy(s, err)
 	}
-	f := boot.volume()
+	return boot.open(s, "")
+}
+
+// openFATCopy reads the copy of the boot sector, whose first has an error. It
+// lies by sectors, of a size that the first may not tell any more.
+func openFATCopy(s *source, err error) (format, error) {
+	for sector := int64(512); sector <= 4096; sector *= 2 {
+		boot, failed := readFATBoot(s, fatBackup*sector)
+		if failed == nil && boot.is32() && boot.sector == sector && le.Uint16(boot.raw[510:]) == 0xaa55 {
+			return boot.open(s, "The boot sector is damaged; its copy was used: "+err.Error())
+		}
+	}
+	return nil, err
+}
+
+// open reads the rest of a volume's head.
+func (b *fatBoot) open(s *source, problem string) (format, error) {
+	f := b.volume()
 	if f.count == 0 {
 		return nil, damaged("there is no room for clusters")
 	}
 	if problem != "" {
 		f.told.Problems = append(f.told.Problems, problem)
 	}
+	if f.told.Size > s.size() {
+		f.told.Problems = append(f.told.Problems, cutShort(f.told.Size, s.size()))
+	}
 	f.told.Problems = append(f.told.Problems, f.dirty(s)...)
-	f.told.Free = f.free(s, boot)
+	f.told.Free = f.free(s, b)
 	if label := f.rootLabel(s); label != "" {
 		f.told.Label = label
 	}
 	return f, nil
+}
+
+func cutShort(told, size int64) string {
+	return fmt.Sprintf("The file system has %d bytes, and the volume %d: its end is missing.", told, size)
 }
 
 func readFATBoot(s *source, at int64) (*fatBoot, error) {
@@ -202,7 +221,7 @@ func (f *fat) rootLabel(s *source) string {
 		return ""
 	}
 	for ; len(b) > 0 && b[0] != 0; b = b[32:] {
-		if b[0] != fatDeleted && b[11]&(fatLabel|fatFolder) == fatLabel && b[11] != fatLong {
+		if b[0] != fatDeleted && b[11]&(fatLabel|fatFolder) == fatLabel && b[11]&0x3f != fatLong {
 			return strings.TrimRight(oemText(b[:11]), " ")
 		}
 	}

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -28,18 +29,17 @@ func shortName(entry []byte) []byte {
 	if raw[0] == 0x05 {
 		raw[0] = 0xe5 // which at the first place means deleted
 	}
-	base, extension := bytes.TrimRight(raw[:8], " "), bytes.TrimRight(raw[8:], " ")
+	base, extension := oemText(bytes.TrimRight(raw[:8], " ")), oemText(bytes.TrimRight(raw[8:], " "))
 	if entry[12]&0x08 != 0 {
-		base = bytes.ToLower(base)
+		base = strings.ToLower(base)
 	}
 	if entry[12]&0x10 != 0 {
-		extension = bytes.ToLower(extension)
+		extension = strings.ToLower(extension)
 	}
-	name := []byte(oemText(base))
-	if len(extension) > 0 {
-		name = append(append(name, '.'), oemText(extension)...)
+	if extension != "" {
+		extension = "." + extension
 	}
-	return name
+	return []byte(base + extension)
 }
 
 // longParts is how many entries a long name takes at most: 255 characters in

@@ -133,8 +133,12 @@ func isoLongTime(name, source string, b []byte) (Time, bool) {
 	return isoZoned(name, source, t, int8(b[16])), err == nil
 }
 
-// isoZoned makes a Time of one in a zone, in quarters of an hour east.
+// isoZoned makes a Time of one in a zone, in quarters of an hour east. Zones
+// that no place has are taken for UTC.
 func isoZoned(name, source string, t time.Time, quarters int8) Time {
+	if quarters < -48 || quarters > 56 {
+		quarters = 0
+	}
 	minutes := 15 * int(quarters)
 	zone, sign := "UTC", '+'
 	if minutes < 0 {

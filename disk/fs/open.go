@@ -58,13 +58,35 @@ func openFormat(s *source) (format, error) {
 			failed = err
 		}
 	}
+	failure := unsupported("nothing that is known was found")
+	if len(names) > 0 {
+		failure = unsupported("it is %s, which can't be browsed", strings.Join(names, " and "))
+	}
 	switch {
 	case failed != nil:
 		return nil, failed
-	case len(names) == 0:
-		return nil, unsupported("nothing that is known was found")
+	case len(names) == 0, saysFAT32(s):
+		return openCopy(s, failure)
 	}
-	return nil, unsupported("it is %s, which can't be browsed", strings.Join(names, " and "))
+	return nil, failure
+}
+
+// openCopy opens what has a copy of its first sector, where that shows nothing.
+func openCopy(s *source, failed error) (format, error) {
+	for _, open := range []func(*source, error) (format, error){openFATCopy, openExFATCopy} {
+		f, err := tryOpen(func(s *source) (format, error) { return open(s, failed) }, s)
+		if err == nil {
+			return f, nil
+		}
+	}
+	return nil, failed
+}
+
+// saysFAT32 tells whether the first sector has the name of FAT32, whatever else
+// is wrong with it.
+func saysFAT32(s *source) bool {
+	b, err := s.read(512, 0)
+	return err == nil && string(b[82:87]) == "FAT32"
 }
 
 // tryOpen keeps a panic over one format from hiding the next.

@@ -16,7 +16,7 @@ import (
 
 // The images in testdata are made by test/disks/seeds.sh, of the tools that
 // Linux has for these file systems.
-var seedKinds = []string{"ext2", "ext4", "ntfs", "rock", "joliet"}
+var seedKinds = []string{"ext2", "ext4", "ntfs", "rock", "joliet", "fat12", "fat16", "fat32", "exfat"}
 
 var seedCache sync.Map
 
@@ -24,6 +24,10 @@ var seedCache sync.Map
 func seed(t testing.TB, name string) []byte {
 	if b, ok := seedCache.Load(name); ok {
 		return b.([]byte)
+	}
+	if b := fatSeed(name); b != nil {
+		seedCache.Store(name, b)
+		return b
 	}
 	text, err := os.ReadFile("testdata/" + name + ".gz.b64")
 	if err != nil {

@@ -101,7 +101,7 @@ func compareDebugfs(t *testing.T, image string, got tree) {
 // some with what istat says.
 func compareInodes(t *testing.T, v fs.Volume, image, root string) {
 	t.Helper()
-	for _, name := range []string{"hello.txt", "hard link", "empty", "big", "deep", "fast", "slow", "many/file-00007"} {
+	for _, name := range []string{"empty", "hello.txt", "hard link", "big", "deep", "fast", "slow", "many/file-00007"} {
 		d, err := v.Stat(t.Context(), "/"+name)
 		if err != nil {
 			t.Error(err)
@@ -119,7 +119,8 @@ func compareInodes(t *testing.T, v fs.Volume, image, root string) {
 		if name != "empty" { // all that mke2fs takes over is seconds, and of those 32 bits
 			got.Time = got.Add(time.Duration(info.ModTime().Nanosecond()))
 		}
-		if d.Times[0].Name != "modified" || !got.Equal(info.ModTime()) {
+		small := d.Times[len(d.Times)-1].Name != "created" // an inode of 128 bytes, which ends in 2038
+		if d.Times[0].Name != "modified" || !got.Equal(info.ModTime()) && !(small && name == "empty") {
 			t.Errorf("%s: modified %v, want %v", name, got, info.ModTime())
 		}
 		compareIstat(t, d, tool(t, "istat", image, fmt.Sprint(d.ID)))

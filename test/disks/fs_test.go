@@ -80,7 +80,7 @@ func addEntry(t *testing.T, v fs.Volume, all tree, path string, e fs.Entry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Type != d.Type || e.Size != d.Size || e.ID != d.ID || e.Name != d.Name {
+	if path != "/$MFT" && e.Size != d.Size || e.Type != d.Type || e.ID != d.ID || e.Name != d.Name { // ntfs-3g leaves the one behind
 		t.Errorf("%s is listed as %+v, and is %+v", path, e, d.Entry)
 	}
 	for _, s := range d.Streams {

@@ -86,8 +86,8 @@ func (s *sourceTree) posix() {
 	s.file("bad\xff\xfename", "no UTF-8")
 	s.check(os.Link(s.path("hello.txt"), s.path("hard link")))
 	s.check(os.Symlink("hello.txt", s.path("fast")))
-	s.check(os.Symlink("/elsewhere/"+strings.Repeat("y/", 100), s.path("slow")))
-	s.check(os.Chmod(s.path("empty"), 0o6751))
+	s.check(os.Symlink("/elsewhere/"+strings.Repeat("y/", 100)+"y", s.path("slow")))
+	s.check(os.Chmod(s.path("empty"), 0o751|os.ModeSetuid|os.ModeSetgid))
 	s.check(os.Chtimes(s.path("empty"), time.Time{}, time.Unix(4102444800, 123456789))) // after 2038
 	s.check(os.Chtimes(s.path("hello.txt"), time.Time{}, time.Unix(-1000, 5)))
 }

@@ -73,28 +73,37 @@ export async function* search(calls, size, options) {
   }
 }
 
-/**
- * A needle for each encoding.
- * @param {any} needles
- * @returns {{index: number, bytes?: string, text?: string, encoding?: Encoding, ignoreCase?: boolean}[]}
- */
+/** @typedef {{index: number, bytes?: string, text?: string, encoding?: Encoding, ignoreCase?: boolean}} Wanted */
+
+/** @param {any} needles */
 function needlesOf(needles) {
   if (!Array.isArray(needles) || !needles.length) throw invalid("search takes needles: an array of {bytes} or {text}.");
-  return needles.flatMap((needle, index) => {
-    if (typeof needle?.text !== "string") return { index, bytes: base64Of(viewOf(needle?.bytes)) };
-    const { text, encodings: wanted = encodings, ignoreCase = false } = needle;
-    return wanted.map((/** @type {Encoding} */ encoding) => ({ index, text, encoding: String(encoding) || "none", ignoreCase: !!ignoreCase }));
-  });
+  return needles.flatMap(wantedOf);
 }
 
-/** @param {any} hit @param {{index: number, encoding?: Encoding}} needle @returns {Hit} */
+/**
+ * One for each encoding.
+ * @param {any} needle
+ * @param {number} index
+ * @returns {Wanted[]}
+ */
+function wantedOf(needle, index) {
+  if (typeof needle?.text !== "string") return [{ index, bytes: base64Of(needle?.bytes) }];
+  const { text, encodings: wanted = encodings, ignoreCase = false } = needle;
+  if (!Array.isArray(wanted) || !wanted.length || !wanted.every((name) => encodings.includes(name))) throw invalid(`The encodings of a needle are an array of ${encodings.join(", ")}.`);
+  return wanted.map((encoding) => ({ index, text, encoding, ignoreCase: ignoreCase === true }));
+}
+
+/** @param {any} hit @param {Wanted} needle @returns {Hit} */
 function hitOf({ offset, length, bytes, before }, { index, encoding }) {
   const hit = { offset, length, needle: index, bytes: Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0)), before };
   return encoding ? { ...hit, encoding } : hit;
 }
 
-/** @param {Uint8Array} bytes */
-function base64Of(bytes) {
+/** @param {any} needle */
+function base64Of(needle) {
+  if (!ArrayBuffer.isView(needle) && !(needle instanceof ArrayBuffer)) throw invalid("A needle is {text}, or {bytes}, a Uint8Array.");
+  const bytes = viewOf(needle);
   if (bytes.length > 1024) throw invalid(`A needle has ${bytes.length} bytes, and 1 to 1024 will do.`);
   return btoa(String.fromCharCode(...bytes));
 }

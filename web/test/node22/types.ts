@@ -9,6 +9,7 @@ import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOve
 import { asBlobLike, asGeotiffSource, asRandomAccessStorage, asZipReader, readableOf, type BlobLike } from "nbdbridge/views";
 import { serveViaServiceWorker, type RangeOptions } from "nbdbridge/range";
 import { saveAs } from "nbdbridge/save";
+import { inspect, type Details, type Entry, type Hit, type Inspector, type Layout, type SearchOptions, type Signature, type Volume } from "nbdbridge/inspect";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
 
@@ -145,4 +146,24 @@ export async function carries(device: BlockDevice, file: FileSystemWritableFileS
   // @ts-expect-error: a readable stream takes nothing
   await copy(device, new ReadableStream());
   return [copied + skipped, md5, crc32, sha1];
+}
+
+export async function looks(device: BlockDevice) {
+  const inspector: Inspector = await inspect(device, { wasm: "/inspect.wasm", worker: () => new Worker("/inspect/worker.js"), signal });
+  const { scheme, parts }: Layout = await inspector.layout({ signal });
+  const found: Signature[] = await inspector.signatures(0n, 512);
+  const volume: Volume = await inspector.open(parts[0].offset, parts[0].length);
+  for await (const entries of volume.list("/", { signal })) console.log(entries.map(({ name, modified }: Entry) => name + modified?.zone), scheme, found);
+  const details: Details = await volume.stat("/etc");
+  const file: Device = await volume.file("/etc/hostname", { stream: details.streams?.[0]?.name });
+  await saveAs(file, "hostname");
+  const options: SearchOptions = { needles: [{ text: "x", encodings: ["utf-8"], ignoreCase: true }, { bytes: new Uint8Array(2) }], offset: 1n, onProgress: ({ done }) => console.log(done) };
+  const hits: Hit[] = [];
+  for await (const some of inspector.search(options)) hits.push(...some);
+  // @ts-expect-error: an encoding that is none
+  inspector.search({ needles: [{ text: "x", encodings: ["latin-1"] }] });
+  // @ts-expect-error: nothing is written
+  await volume.remove("/etc");
+  await volume.close();
+  await inspector.close();
 }

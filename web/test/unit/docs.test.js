@@ -9,6 +9,7 @@ import { handleOf } from "../../client/handle.js";
 import { NbdError, codes } from "../../client/index.js";
 import { lay, makeParquet, makeTiff, makeZip } from "../formats.js";
 import { fakeHasher } from "./fake-hasher.js";
+import { fakeInspector } from "./fake-inspector.js";
 import { FakeSite } from "./fake-service-worker.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
@@ -72,7 +73,7 @@ async function runHere(source) {
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));
   install();
-  FakeWorker.serve = () => ({ ...serve(), ...fakeHasher() });
+  FakeWorker.serve = () => source.includes("/inspect/") ? fakeInspector() : { ...serve(), ...fakeHasher() };
   const disk = new MemoryDisk(content.length);
   disk.bytes.set(content);
   Object.assign(globalThis, { device: disk.device, places, caPem: "PEM" });
@@ -85,7 +86,7 @@ async function runHere(source) {
   return printed;
 }
 
-for (const page of ["javascript.md", "adapters.md"]) {
+for (const page of ["javascript.md", "adapters.md", "inspect.md"]) {
   test(`the examples of docs/${page} run, and print what they say`, async () => {
     const examples = [...textOf(page).matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
     assert.ok(examples.length >= 1);

@@ -45,7 +45,7 @@ class FilesPanel {
   #choice = element("select");
   #status = element("p", "", "status");
   #facts = element("p", "", "hint");
-  #box = element("div", "", "tree");
+  #box = element("div", "", "files-tree");
   #side = element("div", "", "stack files-side");
   #about = element("div", "", "stack");
   #look = element("div", "", "stack");
@@ -82,13 +82,13 @@ class FilesPanel {
     field.append(label, this.#choice);
     const actions = element("div", "", "actions");
     actions.append(this.#save);
-    this.#side.append(actions, this.#progress.element, this.#about, this.#look);
+    this.#side.append(actions, this.#progress.element, this.#look, this.#about);
     const columns = element("div", "", "files");
     columns.append(this.#box, this.#side);
     columns.hidden = true;
     const panel = element("section", "", "panel stack");
     panel.ariaLabel = "Files";
-    panel.append(field, this.#status, this.#facts, columns);
+    panel.append(field, this.#facts, this.#status, columns);
     this.#container.replaceChildren(panel);
   }
 
@@ -142,7 +142,7 @@ class FilesPanel {
     if (!open) return;
     open.view.draw();
     const { root } = open.tree;
-    this.#box.setAttribute("aria-busy", String(open.tree.rows.some((row) => row.loading && row.level < 3)));
+    this.#box.setAttribute("aria-busy", String(open.tree.busy));
     if (root.problem) this.#status.textContent = visible(root.problem);
   }
 

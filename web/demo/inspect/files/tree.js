@@ -6,6 +6,9 @@ import { mergeRuns } from "./sort.js";
 /** Entries of one folder, and rows of the tree, that are shown at most: browsers limit the height of what scrolls. */
 export const maxEntries = 200_000, maxRows = 400_000;
 
+/** Rows that are handed over as arguments at most. */
+const atOnce = 1000;
+
 /** A row of the tree. */
 export class Node {
   /** Of a folder that was listed. @type {Node[] | undefined} */ children;
@@ -83,6 +86,11 @@ export class Tree {
     this.#replace(at + 1, this.#end(at), []);
   }
 
+  /** Whether a folder is being listed. */
+  get busy() {
+    return this.#lists.size > 0;
+  }
+
   /** Ends everything that is under way. */
   end() {
     this.#ended.abort();
@@ -90,7 +98,7 @@ export class Tree {
 
   /** @param {Node} folder */
   #unfold(folder) {
-    const shown = [...visible(folder)];
+    const shown = visible(folder);
     if (this.rows.length + shown.length > maxRows) {
       folder.open = false;
       folder.problem = `Too much is in sight already: close other folders first.`;
@@ -146,7 +154,7 @@ export class Tree {
       return; // the end
     }
     const at = this.rows.indexOf(folder);
-    if (at >= 0 && folder.open) this.#replace(at + 1, this.#end(at), [...visible(folder)]);
+    if (at >= 0 && folder.open) this.#replace(at + 1, this.#end(at), visible(folder));
   }
 
   /** Where the rows under a row end. @param {number} at */
@@ -159,7 +167,8 @@ export class Tree {
 
   /** @param {number} from @param {number} to @param {Node[]} rows */
   #replace(from, to, rows) {
-    this.rows = this.rows.slice(0, from).concat(rows, this.rows.slice(to));
+    if (rows.length <= atOnce) this.rows.splice(from, to - from, ...rows); // in place: a batch of a long list
+    else this.rows = this.rows.slice(0, from).concat(rows, this.rows.slice(to));
     this.#changed();
   }
 }
@@ -167,11 +176,12 @@ export class Tree {
 /**
  * What is in sight under a folder.
  * @param {Node} folder
- * @returns {Generator<Node>}
+ * @param {Node[]} [rows] to which it is added
  */
-function* visible(folder) {
+function visible(folder, rows = []) {
   for (const child of folder.children ?? []) {
-    yield child;
-    if (child.open) yield* visible(child);
+    rows.push(child);
+    if (child.open) visible(child, rows);
   }
+  return rows;
 }

@@ -17,7 +17,7 @@ const marks = { folder: "▸", symlink: "↗", file: "" };
 export class TreeView {
   #box;
   #tree;
-  #sheet = element("div", "", "tree-sheet");
+  #sheet = element("div", "", "files-sheet");
   #selected;
   #onSelect;
   #frame = 0;
@@ -70,7 +70,7 @@ export class TreeView {
   /** @param {Node} node @param {number} index @param {number} height */
   #row(node, index, height) {
     const { entry } = node;
-    const row = element("div", "", "tree-row");
+    const row = element("div", "", "files-row");
     row.role = "row";
     row.id = `file-row-${index}`;
     row.ariaRowIndex = String(index + 1);
@@ -98,7 +98,7 @@ export class TreeView {
 
   /** @param {MouseEvent} event */
   #onClick(event) {
-    const row = event.target instanceof Element ? event.target.closest(".tree-row") : null;
+    const row = event.target instanceof Element ? event.target.closest(".files-row") : null;
     const node = row && this.#tree.rows[Number(row.id.slice("file-row-".length))];
     if (!node) return;
     this.select(node);
@@ -170,9 +170,9 @@ function cell(text, className) {
 /** @param {Node} node */
 function nameCell(node) {
   const { entry } = node;
-  const made = cell("", "tree-name");
+  const made = cell("", "files-name");
   made.style.paddingInlineStart = `${Math.min(node.level - 1, 24)}rem`;
-  const mark = element("span", node.open ? "▾" : marks[entry.type] ?? "•", "tree-mark");
+  const mark = element("span", node.open ? "▾" : marks[entry.type] ?? "•", "files-mark");
   mark.ariaHidden = "true";
   made.append(mark, element("span", visible(entry.name), entry.hidden ? "name muted" : "name"));
   const note = node.loading ? "listing…" : node.problem || entry.problem || (entry.type === "file" || node.isFolder ? "" : entry.type);
