@@ -7,7 +7,7 @@ WASM_BUDGET := 2300000 # bytes of gzip
 EVIDENCE    := web/client/evidence.wasm
 EVIDENCE_BUDGET := 750000
 INSPECT     := web/client/inspect.wasm
-INSPECT_BUDGET := 1500000
+INSPECT_BUDGET := 1400000
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Inlining makes crypto/tls larger, by 48 KB of gzip, and in WebAssembly no faster.
