@@ -162,7 +162,7 @@ inEachBrowser("the inspector", ({ page: openPage, name: browser }) => {
     await press("ArrowRight", 7);
     await page.keyboard.up("Shift");
     await shows("#hex-where", /^8 bytes selected, 0x200 to 0x207/);
-    assert.equal(await page.$$eval('#hex-grid [aria-selected="true"]', (cells) => cells.length), 8);
+    await until(page, () => document.querySelectorAll('#hex-grid [aria-selected="true"]').length === 8); // with the next frame
     await press("b");
     await until(page, () => document.activeElement?.id === "bookmark-name");
     await page.keyboard.type("The <b>header</b>");
