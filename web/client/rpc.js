@@ -40,7 +40,7 @@ export class Rpc {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (reason: any) => void}>} */ #pending = new Map();
   #lastId = 0;
   #heard = false;
-  /** Why calls are refused. @type {NbdError | undefined} */ #refusal;
+  /** Why calls are refused. @type {NbdError | undefined} */ refusal;
   /** Tells shutDown that no call is pending. */ #onIdle = () => {};
   #hooks;
 
@@ -64,7 +64,7 @@ export class Rpc {
    */
   async call(method, args = [], { signal, transfer = [] } = {}) {
     signal?.throwIfAborted();
-    if (this.#refusal) throw this.#refusal;
+    if (this.refusal) throw this.refusal;
     const id = ++this.#lastId;
     const abort = () => {
       this.#pending.get(id)?.reject(signal?.reason);
@@ -82,15 +82,12 @@ export class Rpc {
     }
   }
 
-  /** What calls are refused with, if they are. */
-  get refusal() { return this.#refusal; }
-
   /**
    * Refuses calls from now on; those under way go on.
    * @param {NbdError} error
    */
   refuse(error) {
-    this.#refusal = error;
+    this.refusal = error;
   }
 
   /**
@@ -116,7 +113,7 @@ export class Rpc {
    * @param {NbdError} error
    */
   terminate(error) {
-    this.#refusal ??= error;
+    this.refusal ??= error;
     this.#worker.terminate();
     for (const { reject } of this.#pending.values()) reject(error);
   }

@@ -255,7 +255,7 @@ test("a buffer that was transferred before is refused", async () => {
 test("one Worker is not for two connections", async () => {
   const own = new FakeWorker();
   const disk = await open(url, { ...options, worker: () => /** @type {any} */ (own) });
-  await assert.rejects(open(url, { ...options, worker: () => /** @type {any} */ (own) }), { code: "INVALID_ARGUMENT", message: /a new one each time/ });
+  await assert.rejects(open(url, { ...options, worker: () => /** @type {any} */ (own) }), { code: "INVALID_ARGUMENT", message: /a new Worker each time/ });
   assert.equal(own.terminated, 0);
   assert.deepEqual(await disk.read(3, 1), bytes(3));
 });

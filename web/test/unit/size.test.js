@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 
 /** What index.js and all that it imports may weigh, as gzip without comments. */
-const budget = 15_100;
+const budget = 15_000;
 const web = fileURLToPath(new URL("../..", import.meta.url));
 
 /** @param {string} folder @param {string[]} names @param {(text: string) => string} change */
