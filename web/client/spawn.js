@@ -40,7 +40,7 @@ const given = new WeakSet();
 /** @param {any} worker what the option's function gave */
 function checked(worker) {
   if (typeof worker?.postMessage !== "function" || typeof worker.terminate !== "function" || given.has(worker)) {
-    throw invalid("The function of the option worker must return a new Worker each time, with the client's worker.js as a module.");
+    throw invalid("The function worker must return a new Worker each time, with the client's worker.js as module.");
   }
   given.add(worker);
   return isThread(worker) ? asWorker(worker) : worker;
@@ -54,7 +54,7 @@ function checked(worker) {
 export function refuseForeign(url) {
   const own = globalThis.location?.origin;
   if (!own || !/^https?:$/.test(url.protocol) || url.origin === own) return;
-  throw new NbdError("WASM_LOAD", `The client's worker is at ${url.origin} and the page at ${own}: browsers start no Worker from another origin. Serve the client's files from there, or give the option worker a function that starts your module, which imports ${url.href}: worker: () => new Worker("/own.js", { type: "module" }).`);
+  throw new NbdError("WASM_LOAD", `The client's worker is at ${url.origin} and the page at ${own}: browsers start no such one. Serve the client's files from the page's own origin, or give the option worker a function that starts your module, which imports ${url.href}: worker: () => new Worker("/own.js", { type: "module" }).`);
 }
 
 /**

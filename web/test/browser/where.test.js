@@ -137,7 +137,7 @@ inEachBrowser("the client", ({ page: openPage }) => {
     pages["/own.js"] = { type: "text/javascript", body: `import "${library.origin}/worker.js";` };
     const page = await openPage(site.origin);
     const foreign = { ...job, from: `${library.origin}/index.js` };
-    assert.match(String(await page.evaluate(attempt, foreign)), /^WASM_LOAD .*browsers start no Worker from another origin.*worker: \(\) => new Worker/);
+    assert.match(String(await page.evaluate(attempt, foreign)), /^WASM_LOAD .*browsers start no such one.*worker: \(\) => new Worker/);
     assert.equal(await page.evaluate(attempt, { ...foreign, own: "/own.js" }), diskSize);
     assert.equal(await page.evaluate(attempt, { ...foreign, options: { ...job.options, worker: "/worker.js" } }), diskSize);
     await page.close();
