@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"net"
 	"os"
@@ -196,6 +198,34 @@ func TestInspectExtractsAFolder(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join(to, name)); err == nil {
 			t.Errorf("%s is there", name)
 		}
+	}
+}
+
+// A tornFile can be read up to its middle.
+type tornFile struct{ fs.File }
+
+func (tornFile) Size() int64 { return 4 << 20 }
+
+func (tornFile) ReadContext(_ context.Context, p []byte, offset int64) (int, error) {
+	if offset >= 2<<20 {
+		return 0, fs.ErrDamaged
+	}
+	return len(p), nil
+}
+
+// What can't be read to its end leaves nothing that looks whole.
+func TestInspectLeavesNoPartOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := extractFile(t.Context(), root, "torn", tornFile{}, fs.Details{}); !errors.Is(err, fs.ErrDamaged) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, error %v", left, err)
 	}
 }
 

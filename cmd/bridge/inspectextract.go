@@ -68,13 +68,18 @@ func stream(ctx context.Context, w io.Writer, f fs.File) error {
 	return nil
 }
 
-// extractFile makes a file that is not there yet. Zeroes become holes.
+// extractFile makes a file that is not there yet, or none: one that was cut
+// short would have zeroes where content was. Zeroes become holes.
 func extractFile(ctx context.Context, root *os.Root, name string, f fs.File, d fs.Details) (err error) {
 	out, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
+	defer func() {
+		if err = errors.Join(err, out.Close()); err != nil {
+			_ = root.Remove(name)
+		}
+	}()
 	if err := out.Truncate(f.Size()); err != nil {
 		return err
 	}

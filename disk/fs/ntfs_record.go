@@ -2,6 +2,7 @@ package fs
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -138,10 +139,12 @@ func ntfsAttributes(raw []byte) ([]*ntfsAttribute, error) {
 	}
 }
 
-// Bounds of attributes that lie in other records.
+// Bounds of attributes that lie in other records. All of them are in memory at
+// once.
 const (
 	ntfsMaxList    = 256 << 10 // bytes of the list
-	ntfsMaxRecords = 8192
+	ntfsMaxRecords = 32 << 20  // bytes of the records
+	ntfsMaxParts   = 1 << 16   // attributes
 )
 
 // addListed adds the attributes of other records, where a file needs those,
@@ -156,11 +159,11 @@ func (n *ntfs) addListed(s *source, f *ntfsFile) error {
 		return err
 	}
 	numbers, err := ntfsListed(raw, f.ref.number)
-	for _, number := range numbers {
-		if err != nil {
-			break
-		}
-		err = n.addRecord(s, f, number)
+	if int64(len(numbers)) > ntfsMaxRecords/n.recordSize {
+		err = fmt.Errorf("%w: a file has %d records", ErrLimit, len(numbers))
+	}
+	for runs := 0; err == nil && len(numbers) > 0; numbers = numbers[1:] {
+		err = n.addRecord(s, f, numbers[0], &runs)
 	}
 	return errors.Join(err, joinParts(f))
 }
@@ -170,7 +173,7 @@ func ntfsListed(raw []byte, first int64) ([]int64, error) {
 	var numbers []int64
 	for len(raw) >= 26 {
 		number, length := ntfsReference(raw[16:]).number, int(le.Uint16(raw[4:]))
-		if length < 26 || length > len(raw) || len(numbers) == ntfsMaxRecords {
+		if length < 26 || length > len(raw) {
 			return nil, damaged("a list of attributes can't be followed")
 		}
 		if number != first {
@@ -182,7 +185,8 @@ func ntfsListed(raw []byte, first int64) ([]int64, error) {
 	return slices.Compact(numbers), nil
 }
 
-func (n *ntfs) addRecord(s *source, f *ntfsFile, number int64) error {
+// addRecord counts the runs that it adds.
+func (n *ntfs) addRecord(s *source, f *ntfsFile, number int64, runs *int) error {
 	raw, err := n.record(s, number)
 	if err != nil {
 		return err
@@ -192,5 +196,11 @@ func (n *ntfs) addRecord(s *source, f *ntfsFile, number int64) error {
 	}
 	more, err := ntfsAttributes(raw)
 	f.attributes = append(f.attributes, more...)
+	for _, a := range more {
+		*runs += len(a.runs)
+	}
+	if len(f.attributes) > ntfsMaxParts || *runs > ntfsMaxRuns {
+		return fmt.Errorf("%w: a file has more than %d attributes, or %d runs of clusters", ErrLimit, ntfsMaxParts, ntfsMaxRuns)
+	}
 	return err
 }

@@ -80,8 +80,11 @@ func (r reader) read(p []byte, offset int64) (err error) {
 	array, err := awaited(func() js.Value {
 		return r.js.Call("read", offset, len(p), map[string]any{"signal": signal})
 	})
-	if err == nil && js.CopyBytesToGo(p, array) < len(p) {
-		err = io.ErrUnexpectedEOF
+	switch {
+	case err == nil && js.CopyBytesToGo(p, array) < len(p):
+		return io.ErrUnexpectedEOF
+	case err != nil && r.ctx.Err() != nil:
+		return context.Cause(r.ctx)
 	}
 	return err
 }

@@ -50,8 +50,8 @@ func (e *deviceError) Error() string {
 func rejection(err error) js.Value {
 	v := map[string]any{"code": codeOf(err), "message": message(err), "details": map[string]any{}}
 	if failed := (*deviceError)(nil); errors.As(err, &failed) && failed.reason.Type() == js.TypeObject {
-		for _, name := range []string{"code", "stage", "details"} {
-			if value := failed.reason.Get(name); value.Truthy() {
+		for name, kind := range map[string]js.Type{"code": js.TypeString, "stage": js.TypeString, "details": js.TypeObject} {
+			if value := failed.reason.Get(name); value.Type() == kind { // the code of a DOMException is a number
 				v[name] = value
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"syscall/js"
 
@@ -33,7 +34,14 @@ func (s *session) openFile(ctx context.Context, args []js.Value) (any, error) {
 	if stream == "" {
 		holes = v.zeros(ctx, path, f.Size())
 	}
+	if f.Size() > maxSafeInteger {
+		return nil, fmt.Errorf("%w: a file of %d bytes", fs.ErrUnsupported, f.Size())
+	}
 	id, err := s.files.add(&file{v, f})
+	if v.ctx.Err() != nil { // it was closed meanwhile, and may have missed this file
+		s.files.removeAll(func(f *file) bool { return f.volume == v })
+		return nil, context.Cause(v.ctx)
+	}
 	return asJSON(map[string]any{"id": id, "size": f.Size(), "zeros": holes}, err)
 }
 

@@ -46,8 +46,8 @@ func (s *session) closeVolume(_ context.Context, args []js.Value) (any, error) {
 	if !open {
 		return done(nil)
 	}
-	s.files.removeAll(func(f *file) bool { return f.volume == v })
 	v.close()
+	s.files.removeAll(func(f *file) bool { return f.volume == v })
 	for _, l := range s.lists.removeAll(func(l *list) bool { return l.volume == v }) {
 		l.end()
 	}

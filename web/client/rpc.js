@@ -30,7 +30,11 @@ import { spawn } from "./spawn.js";
  * @property {(kind: EventKind, detail: EventDetail) => void} [event]
  */
 
-/** @typedef {{signal?: AbortSignal, transfer?: Transferable[]}} CallOptions */
+/**
+ * What comes with a call; late takes the result of one that was aborted and
+ * answered all the same.
+ * @typedef {{signal?: AbortSignal, transfer?: Transferable[], late?: (result: any) => void}} CallOptions
+ */
 
 /**
  * Calls to one Worker. Every promise of call settles, whatever becomes of the Worker.
@@ -38,6 +42,7 @@ import { spawn } from "./spawn.js";
 export class Rpc {
   /** @type {Worker} */ #worker;
   /** @type {Map<number, {resolve: (value: any) => void, reject: (reason: any) => void}>} */ #pending = new Map();
+  /** Of calls that were aborted. @type {Map<number, (result: any) => void>} */ #late = new Map();
   #lastId = 0;
   #heard = false;
   /** Why calls are refused. @type {NbdError | undefined} */ refusal;
@@ -62,12 +67,13 @@ export class Rpc {
    * @param {CallOptions} [options]
    * @returns {Promise<any>} rejects with an NbdError or the signal's reason
    */
-  async call(method, args = [], { signal, transfer = [] } = {}) {
+  async call(method, args = [], { signal, transfer = [], late } = {}) {
     signal?.throwIfAborted();
     if (this.refusal) throw this.refusal;
     const id = ++this.#lastId;
     const abort = () => {
       this.#pending.get(id)?.reject(signal?.reason);
+      if (late) this.#late.set(id, late);
       this.#post({ abort: id });
     };
     try {
@@ -138,7 +144,8 @@ export class Rpc {
     if ("ask" in message) return void this.#answer(message.ask);
     const waiting = this.#pending.get(message.id); // none after an abort
     if ("error" in message) waiting?.reject(NbdError.from(message.error));
-    else waiting?.resolve(message.result);
+    else (waiting?.resolve ?? this.#late.get(message.id))?.(message.result);
+    this.#late.delete(message.id);
   }
 
   /** @param {number} id of the question for a ticket */

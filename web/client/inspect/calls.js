@@ -63,6 +63,19 @@ export class Calls {
     return JSON.parse(await this.call(method, args, { signal }));
   }
 
+  /**
+   * Opens something. What is open only after an abort is ended.
+   * @param {string} method
+   * @param {unknown[]} args
+   * @param {AbortSignal | undefined} signal
+   * @param {string} end the method that ends it
+   * @returns {Promise<any>} its number, or what has that as id
+   */
+  async open(method, args, signal, end) {
+    const read = (/** @type {any} */ result) => typeof result === "string" ? JSON.parse(result) : result;
+    return read(await this.call(method, args, { signal, late: (result) => this.drop(end, read(result).id ?? result) }));
+  }
+
   /** Ends something that is open; nobody waits for it. @param {string} method @param {number} id */
   drop(method, id) {
     this.call(method, [id]).catch(() => {}); // it has ended with the Worker

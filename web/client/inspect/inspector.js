@@ -89,7 +89,7 @@ export class Inspector {
    */
   async open(offset, length, options = {}) {
     const { signal } = check(options, callRules);
-    return new Volume(this.#calls, await this.#calls.ask("openVolume", checkRange(offset, length, this.#size), signal));
+    return new Volume(this.#calls, await this.#calls.open("openVolume", checkRange(offset, length, this.#size), signal, "closeVolume"));
   }
 
   /**

@@ -58,7 +58,7 @@ export async function* search(calls, size, options) {
   const [, count] = checkRange(from, length ?? size - from, size);
   const wanted = needlesOf(needles);
   const progress = new Progress(count, onProgress);
-  const id = await calls.call("search", [JSON.stringify({ offset: from, length: count, context, skipHoles, needles: wanted })], { signal });
+  const id = await calls.open("search", [JSON.stringify({ offset: from, length: count, context, skipHoles, needles: wanted })], signal, "endSearch");
   try {
     for (let [ended, done, skipped] = [false, 0, 0]; !ended;) {
       const news = await calls.ask("nextHits", [id], signal);

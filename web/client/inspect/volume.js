@@ -40,7 +40,7 @@ export class Volume {
    */
   async *list(path, options = {}) {
     const { signal } = check(options, callRules);
-    const list = await this.#calls.call("list", [this.#id, checkPath(path)], { signal });
+    const list = await this.#calls.open("list", [this.#id, checkPath(path)], signal, "endList");
     try {
       for (let ended = false; !ended;) {
         const batch = await this.#calls.ask("next", [list], signal);
@@ -72,7 +72,7 @@ export class Volume {
    */
   async file(path, options = {}) {
     const { signal, stream = "" } = check(options, { ...callRules, stream: (v) => typeof v === "string" });
-    const { id, size, zeros } = await this.#calls.ask("openFile", [this.#id, checkPath(path), stream], signal);
+    const { id, size, zeros } = await this.#calls.open("openFile", [this.#id, checkPath(path), stream], signal, "closeFile");
     const extents = filled(zeros ?? [], size);
     return new Device({
       size,

@@ -55,6 +55,25 @@ test("a folder that is opened while the one above is still listed stays in its p
   assert.deepEqual(names(tree), ["/", "/e", "/f", "/f/inner", "/a"]);
 });
 
+test("a folder that is listed while the one above is closed is whole when that is open again", async () => {
+  /** @type {() => void} */ let go = () => {};
+  const tree = new Tree(async function* (path) {
+    if (path === "/") return yield [entry("f", "folder")];
+    yield [entry("one")];
+    await new Promise((resolve) => { go = () => resolve(undefined); });
+    yield [entry("two")];
+  }, () => {});
+  await tree.open(tree.root);
+  const opened = tree.open(tree.rows[1]);
+  while (tree.rows.length < 3) await new Promise((resolve) => setImmediate(resolve));
+  tree.close(tree.root);
+  go();
+  await opened;
+  await tree.open(tree.root);
+  assert.deepEqual(names(tree), ["/", "/f", "/f/one", "/f/two"]);
+  assert.equal(tree.rows[1].problem, "");
+});
+
 test("a folder that can't be read to its end shows what it could, and why", async () => {
   const tree = new Tree(async function* () {
     yield [entry("one")];
@@ -120,7 +139,9 @@ test("images are known by their first bytes, and by nothing else", () => {
   const bytes = (/** @type {string} */ text) => Uint8Array.from(text.padEnd(40, "\0"), (c) => c.charCodeAt(0));
   for (const [content, want] of /** @type {const} */ ([
     ["\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0\0\0\0\x80", { type: "image/png", width: 256, height: 128 }],
-    ["GIF89a\x10\0\x20\0", { type: "image/gif", width: 16, height: 32 }],
+    ["GIF89a\x10\0\x20\0\0\0\0,\0\0\0\0\x10\0\x20\0", { type: "image/gif", width: 16, height: 32 }],
+    ["GIF89a\x10\0\x20\0\x80\0\0abcabc!\xf9\x02ab\0,\x01\0\0\0\xff\xff\xff\xff", { type: "image/gif", width: 65536, height: 65535 }],
+    ["GIF89a\x10\0\x20\0\0\0\0", undefined],
     ["\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x0b\x08\0\x20\0\x10", { type: "image/jpeg", width: 16, height: 32 }],
     ["BM" + "\0".repeat(16) + "\x10\0\0\0\xe0\xff\xff\xff", { type: "image/bmp", width: 16, height: 32 }],
     ["RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0\x0f\0\0\x1f\0\0", { type: "image/webp", width: 16, height: 32 }],
@@ -171,6 +192,11 @@ test("a folder becomes an archive, which tells what is not in it", async () => {
     ["a.txt", "hello"], ["sub/", null], ["sub/ü.txt", "größer"], ["sub/bad", "half"], ["_left-out (2).txt", "its own"],
     ["_left-out.txt", "What is not in this archive, or not as a whole:\n\n/sub/link@: it is a symlink\n/sub/bad: it ends after 4 bytes: a bad sector\n"],
   ]);
+});
+
+test("an archive that would have too many names fails as a whole", async () => {
+  const volume = fakeVolume({ "/a": null, "/a/b": null, "/a/b/c": "c" });
+  await assert.rejects(unzipped(zip(new FolderArchive(volume, new AbortController().signal, 2).items("/"))), { code: "LIMIT" });
 });
 
 test("an archive of nothing is one", async () => {

@@ -51,6 +51,22 @@ test("lists, files and searches give back what they opened", async () => {
   await inspector.close();
 });
 
+test("what opens after its call was aborted is given back", async () => {
+  const { inspector, volume, opened } = await begun();
+  for (const call of /** @type {((signal: AbortSignal) => Promise<any>)[]} */ ([
+    (signal) => inspector.open(4096, 1 << 20, { signal }), (signal) => volume.file("/hostname", { signal }),
+    (signal) => all(volume.list("/", { signal })), (signal) => all(inspector.search({ needles: [{ text: "x" }], signal })),
+  ])) {
+    const controller = new AbortController();
+    const calling = call(controller.signal);
+    controller.abort(new Error("enough"));
+    await assert.rejects(calling, /enough/);
+    await settled();
+  }
+  assert.deepEqual(opened(), []); // the fake's one volume is also the first
+  await inspector.close();
+});
+
 test("a file is a read-only device, and tells its holes", async () => {
   const { inspector, volume } = await begun();
   const file = await volume.file("/hostname");

@@ -46,6 +46,19 @@ test("an abort rejects at once with the reason and tells the worker", async () =
   worker().reply(1, "late");
 });
 
+test("what an aborted call has made all the same is handed over, once", async () => {
+  const rpc = new Rpc();
+  const controller = new AbortController();
+  /** @type {unknown[]} */ const late = [];
+  const calls = [rpc.call("a", [], { signal: controller.signal, late: (result) => late.push(result) }), rpc.call("b", [], { signal: controller.signal, late: (result) => late.push(result) })];
+  controller.abort("enough");
+  await Promise.allSettled(calls);
+  worker().reply(1, "one");
+  worker().reply(1, "one");
+  worker().fail(2, { code: "EIO", message: "two" });
+  assert.deepEqual(late, ["one"]);
+});
+
 test("an abort after the answer is nothing", async () => {
   const rpc = new Rpc();
   const controller = new AbortController();

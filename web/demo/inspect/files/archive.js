@@ -1,11 +1,14 @@
 // A folder of a disk as what goes into an archive: its files, with safe names,
 // and at the end a list of what was left out.
-import { visible } from "../../page/text.js";
+import { NbdError } from "../../../client/errors.js";
+import { grouped, visible } from "../../page/text.js";
 import { FolderNames } from "./names.js";
 import { join } from "./tree.js";
 
 /** Folders in each other, beyond which an archive does not go. */
 const maxDepth = 256;
+/** Files and folders of an archive, whose names are kept until its end. */
+const maxEntries = 1_000_000;
 /** Lines of the list of what was left out; the rest is counted. */
 const maxLines = 10_000;
 
@@ -17,14 +20,17 @@ const maxLines = 10_000;
 export class FolderArchive {
   #volume;
   #signal;
+  #most;
   /** @type {string[]} */ #leftOut = [];
   #leftOutCount = 0;
   /** Files so far. */ files = 0;
+  #entries = 0;
 
-  /** @param {Volume} volume @param {AbortSignal} signal */
-  constructor(volume, signal) {
+  /** @param {Volume} volume @param {AbortSignal} signal @param {number} [most] files and folders */
+  constructor(volume, signal, most = maxEntries) {
     this.#volume = volume;
     this.#signal = signal;
+    this.#most = most;
   }
 
   /** @param {string} path of the folder @returns {AsyncGenerator<Item>} */
@@ -51,6 +57,7 @@ export class FolderArchive {
 
   /** @param {Entry} entry @param {string} path @param {string} name @param {number} depth @returns {AsyncGenerator<Item>} */
   async *#entry(entry, path, name, depth) {
+    if (++this.#entries > this.#most) throw new NbdError("LIMIT", `The folder holds more than ${grouped(this.#most)} files and folders. Download parts of it, or copy it with the command “bridge inspect”.`);
     const modified = entry.modified && new Date(entry.modified.time);
     if (entry.type === "folder") {
       yield { name: `${name}/`, modified };
@@ -95,7 +102,7 @@ export class FolderArchive {
 }
 
 /** Nothing more can be read. @param {any} error */
-const isEnd = (error) => ["CLOSED", "WORKER", "DISCONNECTED"].includes(error?.code);
+const isEnd = (error) => ["CLOSED", "WORKER", "DISCONNECTED", "LIMIT"].includes(error?.code);
 
 /** @param {string} text */
 async function* once(text) {

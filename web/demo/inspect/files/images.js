@@ -21,11 +21,30 @@ export function imageHeader(bytes) {
   const text = String.fromCharCode(...bytes.subarray(0, 16));
   if (bytes.length < 30) return undefined;
   if (text.startsWith("\x89PNG\r\n\x1a\n")) return { type: "image/png", width: view.getUint32(16), height: view.getUint32(20) };
-  if (/^GIF8[79]a/.test(text)) return { type: "image/gif", width: view.getUint16(6, true), height: view.getUint16(8, true) };
+  if (/^GIF8[79]a/.test(text)) return gif(view);
   if (text.startsWith("BM")) return { type: "image/bmp", width: Math.abs(view.getInt32(18, true)), height: Math.abs(view.getInt32(22, true)) };
   if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") return webp(view, text.slice(12, 16));
   if (text.startsWith("\xff\xd8\xff")) return jpeg(view);
   return undefined;
+}
+
+/** Decoders make room for the first picture, where it is larger than the screen that it is said to be on. @param {DataView} view @returns {ImageHeader | undefined} */
+function gif(view) {
+  const [width, height] = [view.getUint16(6, true), view.getUint16(8, true)];
+  let at = 13 + colours(view.getUint8(10));
+  while (at + 10 <= view.byteLength && view.getUint8(at) === 0x21) at = afterBlocks(view, at + 2);
+  if (at + 10 > view.byteLength || view.getUint8(at) !== 0x2c) return undefined;
+  const [left, top, w, h] = [1, 3, 5, 7].map((i) => view.getUint16(at + i, true));
+  return { type: "image/gif", width: Math.max(width, left + w), height: Math.max(height, top + h) };
+}
+
+/** Bytes of a table of colours, by the flags in front of it. @param {number} flags */
+const colours = (flags) => flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0;
+
+/** Where a list of blocks of an extension ends. @param {DataView} view @param {number} at */
+function afterBlocks(view, at) {
+  while (at < view.byteLength && view.getUint8(at) > 0) at += 1 + view.getUint8(at);
+  return at + 1;
 }
 
 /** @param {DataView} view @param {string} kind @returns {ImageHeader | undefined} */

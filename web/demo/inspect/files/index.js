@@ -167,7 +167,8 @@ class FilesPanel {
         save: (stream) => { this.#saveChosen(stream); },
         bytes: (disk, length) => this.#session.showBytes(part.offset + disk, length),
       }));
-      this.#look.replaceChildren(...node.entry.type === "file" ? await this.#preview(volume, node, signal) : []);
+      const look = node.entry.type === "file" ? await this.#preview(volume, node, signal) : [];
+      if (!signal.aborted) this.#look.replaceChildren(...look); // pictures are decoded to their end
     } catch (/** @type {any} */ error) {
       if (signal.aborted) return;
       this.#about.replaceChildren(element("p", visible(error.message), "danger"));

@@ -138,12 +138,19 @@ export class Tree {
       const nodes = batch.slice(0, room).map((entry) => new Node(entry, join(folder.path, entry.name), folder)).sort(byName);
       runs.push(nodes);
       folder.children?.push(...nodes);
-      const end = this.#end(this.rows.indexOf(folder));
-      this.#replace(end, end, nodes);
+      this.#add(folder, nodes);
       if (batch.length <= room) continue;
       folder.problem = `Only the first ${folder.children?.length} entries are shown; the command "bridge inspect" lists all.`;
       return;
     }
+  }
+
+  /** Shows more of a folder, which is out of sight where one above it was closed. @param {Node} folder @param {Node[]} nodes */
+  #add(folder, nodes) {
+    const at = this.rows.indexOf(folder);
+    if (at < 0) return;
+    const end = this.#end(at);
+    this.#replace(end, end, nodes);
   }
 
   /** @param {Node} folder @param {Node[][]} runs */
