@@ -108,6 +108,9 @@ export class ConnectionForm {
     if (!/^wss?:\/\/[^/]/i.test(base) || !URL.canParse(base)) {
       throw new FieldError("bridge", "The bridge URL must begin with ws:// or wss:// and a host name.");
     }
+    if (/^wss?:\/\/[^/]*@/i.test(base)) {
+      throw new FieldError("bridge", "The bridge URL can’t have a user’s name or password: the bridge knows none.");
+    }
     if (/[?#]/.test(base)) {
       throw new FieldError("bridge", "The bridge URL can’t have a query or a fragment: the target’s name goes at its end.");
     }
