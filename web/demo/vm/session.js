@@ -89,9 +89,15 @@ export class Session {
   /** Boots from the disk that is open. @param {AbortSignal} signal */
   async boot(signal) {
     const { stack, choice } = this.#open();
-    await this.#start(stack, choice, async () => {
+    await this.#start(stack, choice, signal, async () => {
       if (dirtyBytes(stack) > 0) await checkSample(stack.cached, stack.digests, signal);
     });
+  }
+
+  /** Opens the disk, where it was closed since. @param {AbortSignal} signal */
+  async reopen(signal) {
+    const { place, choice } = this.#known();
+    if (!this.stack) await this.open(place, choice, signal);
   }
 
   /** Opens the disk anew and boots. @param {AbortSignal} signal */
@@ -110,7 +116,7 @@ export class Session {
     const { memory, media } = saved.facts;
     this.choice = { ...choice, memory, media };
     /** @type {ArrayBuffer} */ let state;
-    await this.#start(stack, this.choice, async () => { state = await this.#load(stack, saved, signal); }, async (machine) => {
+    await this.#start(stack, this.choice, signal, async () => { state = await this.#load(stack, saved, signal); }, async (machine) => {
       await machine.restore(state);
       if (choice.writes === "keep") await stack.notes.unchanged();
     });
@@ -139,16 +145,18 @@ export class Session {
   /**
    * @param {Stack} stack
    * @param {Choice} choice
+   * @param {AbortSignal} signal
    * @param {() => Promise<void>} check
    * @param {(machine: Machine) => Promise<void>} [prepare]
    */
-  async #start(stack, choice, check, prepare) {
+  async #start(stack, choice, signal, check, prepare) {
     try {
       const firmware = await loadFirmware();
       await check();
       const machine = await Machine.make(firmware, stack, choice, this.#around.screen());
       if (this.stack !== stack) return await machine.end(); // it was lost meanwhile, which was told
       this.machine = machine;
+      signal.throwIfAborted();
       machine.listen("cpu-event-halt", () => {
         machine.halted = true;
         this.#around.changed();
@@ -164,11 +172,11 @@ export class Session {
     }
   }
 
-  /** Whether to go on from the saved state would take back what was changed since. */
+  /** Whether to go on from the saved state would take back what was changed since: the disk is open. */
   async wouldLose() {
-    const { stack, saved } = this;
-    if (!stack || !saved || dirtyBytes(stack) === 0) return false;
-    return !(saved.facts.kept && await stack.notes.areUnchanged());
+    const { stack, saved } = this.#open();
+    if (!saved || dirtyBytes(stack) === 0) return false;
+    return !(saved.facts.kept && await stack.notes.areUnchanged().catch(() => false));
   }
 
   /**
