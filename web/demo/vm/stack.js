@@ -63,14 +63,31 @@ async function stackOver(disk, choice) {
     const drive = v86Disk(countReads(cached, counts), { writes: "through", cache: false });
     return { disk, cached, drive, store: undefined, digests, notes: Notes.none(digests), map, counts };
   }
-  const { store, digests, notes } = await changesOf(disk, choice.writes === "keep");
+  const changes = await changesOf(disk, choice.writes === "keep");
+  try {
+    return { disk, ...over(disk, changes, map, counts), map, counts };
+  } catch (error) {
+    await changes.notes.close();
+    await changes.store.close();
+    throw error;
+  }
+}
+
+/**
+ * A drive whose changes are kept apart.
+ * @param {Disk} disk
+ * @param {Awaited<ReturnType<typeof changesOf>>} changes
+ * @param {BlockMap} map
+ * @param {Counts} counts
+ */
+function over(disk, { store, digests, notes }, map, counts) {
   for (const { offset, length } of store.extents(0, disk.size)) map.mark("written", offset, length);
   const base = countTrips(disk, counts);
   const cached = withCache(crypto.subtle ? verified(base, digests) : base);
   const counted = countStore(store, counts, () => notes.changing());
   const drive = v86Disk(countReads(cached, counts), { store: counted, cache: false });
   drive.closed.then(() => notes.close());
-  return { disk, cached, drive, store, digests, notes, map, counts };
+  return { cached, drive, store, digests, notes };
 }
 
 /**
