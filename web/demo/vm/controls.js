@@ -42,7 +42,7 @@ export function startControls(session) {
     "resume": () => resume(session),
     "forget": () => work("Forgetting the saved state…", "The saved state could not be removed.", () => session.forget()),
     "pause": () => session.toggle(),
-    "restart": () => session.restart(),
+    "restart": () => work("Restarting…", "The machine could not be restarted.", ({ signal }) => session.restart(signal)),
     "power-off": () => work("Powering off…", "The machine did not end well.", () => session.end()),
     "save": () => work("Saving the machine as it is…", "The machine could not be saved.", ({ signal, tell }) => session.save(signal, tell)),
     "discard": () => askToDiscard(session),

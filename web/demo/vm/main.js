@@ -20,6 +20,7 @@ import { alone, startWork, stopWork } from "./work.js";
 const session = new Session({
   changed: show,
   stopped: (error) => showError("The machine was stopped.", error, { focus: false }),
+  unwritten: (error) => showError("Not all that the machine wrote was saved.", error, { focus: false }),
   lost: (error) => connection?.lost("The connection was lost, and the machine with it.", error, { focus: false }),
   screen: freshScreen,
 });

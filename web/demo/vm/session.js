@@ -13,6 +13,7 @@ import { checkSample } from "./verified.js";
 /** @typedef {import("./choice.js").Choice} Choice */
 /** @typedef {import("./saved.js").Saved} Saved */
 /** @typedef {import("../../client/progress.js").ProgressState} ProgressState */
+/** @typedef {import("../../client/errors.js").NbdError} NbdError */
 
 /**
  * Off: nothing is open. Ready: the disk is open. Failed: the machine was
@@ -24,6 +25,7 @@ import { checkSample } from "./verified.js";
  * @typedef {object} Surroundings
  * @property {() => void} changed something of the session is other than before
  * @property {(error: unknown) => void} stopped the machine was stopped by an error
+ * @property {(error: unknown) => void} unwritten the disk was closed without all that the machine wrote
  * @property {(error: unknown) => void} lost the disk has ended by itself
  * @property {() => HTMLElement} screen a container for the next machine
  */
@@ -74,7 +76,7 @@ export class Session {
   /** @param {Stack} stack */
   #watch(stack) {
     stack.drive.on("error", ({ error }) => {
-      if (this.stack !== stack) return;
+      if (this.stack !== stack) return this.#unwritten(error);
       this.#failure = "failed";
       if (this.machine) this.machine.wanted = false;
       this.#around.stopped(error);
@@ -84,6 +86,11 @@ export class Session {
       if (this.stack !== stack) return;
       this.end().then(() => this.#around.lost(error ?? "The server closed it."));
     });
+  }
+
+  /** What fails while a disk is closed is lost, unless nobody waits for it any more. @param {NbdError} error */
+  #unwritten(error) {
+    if (error.code !== "CLOSED") this.#around.unwritten(error);
   }
 
   /** Boots from the disk that is open. @param {AbortSignal} signal */
@@ -228,8 +235,13 @@ export class Session {
     this.#around.changed();
   }
 
-  restart() {
-    this.#failure = undefined;
+  /**
+   * Presses the reset button. After a failure the disk is opened anew: what
+   * could not be written would be in the way of what is written next.
+   * @param {AbortSignal} signal
+   */
+  async restart(signal) {
+    if (this.#failure) return this.start(signal);
     this.machine?.restart();
     this.#around.changed();
   }
