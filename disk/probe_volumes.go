@@ -3,6 +3,8 @@ package disk
 import (
 	"bytes"
 	"hash/crc32"
+	"strings"
+	"unicode/utf8"
 )
 
 func probeLUKS(s *source) *Signature {
@@ -90,10 +92,11 @@ func lvmSignature(s *source, label []byte, at int64, header []byte) *Signature {
 	return f
 }
 
-// lvmID groups the characters of an identifier as LVM does.
+// lvmID groups the characters of an identifier as LVM does, which has letters
+// and digits alone in it.
 func lvmID(b []byte) string {
 	t := text(b)
-	if len(t) != 32 {
+	if len(t) != 32 || strings.ContainsFunc(t, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return t
 	}
 	return t[:6] + "-" + t[6:10] + "-" + t[10:14] + "-" + t[14:18] + "-" + t[18:22] + "-" + t[22:26] + "-" + t[26:]

@@ -149,6 +149,18 @@ export class Connection {
   }
 
   /**
+   * The page tells that it has opened a disk again by itself, after what was
+   * open here had been closed.
+   * @param {Place} place
+   */
+  took(place) {
+    if (this.#place) return;
+    this.#place = { ...place };
+    this.#opened = true;
+    this.#showState();
+  }
+
+  /**
    * The page tells that what it had open has ended by itself, and why.
    * @param {string} what such as "The connection was lost."
    * @param {unknown} reason

@@ -67,6 +67,7 @@ export class ConnectionForm {
    */
   fill(demo) {
     this.#target.value = demo.target ?? this.#target.value;
+    this.#exportName.value = demo.exportName ?? this.#exportName.value;
     this.#serverName.value = demo.serverName ?? this.#serverName.value;
     this.#ca.value = demo.ca ?? this.#ca.value;
     this.#cert.value = demo.cert ?? this.#cert.value;
@@ -75,13 +76,13 @@ export class ConnectionForm {
   }
 
   /**
-   * Fills in where a link leads.
+   * Fills in where a link leads. Without an export it leads to the default one.
    * @param {import("./link.js").Link} link
    */
   follow(link) {
     this.#bridge.value = link.bridge ?? this.#bridge.value;
     this.#target.value = link.target ?? this.#target.value;
-    this.#exportName.value = link.exportName ?? this.#exportName.value;
+    this.#exportName.value = link.exportName ?? "";
   }
 
   /**
@@ -107,6 +108,9 @@ export class ConnectionForm {
     const base = this.#bridge.value.trim();
     if (!/^wss?:\/\/[^/]/i.test(base) || !URL.canParse(base)) {
       throw new FieldError("bridge", "The bridge URL must begin with ws:// or wss:// and a host name.");
+    }
+    if (/^wss?:\/\/[^/]*@/i.test(base)) {
+      throw new FieldError("bridge", "The bridge URL can’t have a user’s name or password: the bridge knows none.");
     }
     if (/[?#]/.test(base)) {
       throw new FieldError("bridge", "The bridge URL can’t have a query or a fragment: the target’s name goes at its end.");

@@ -14,6 +14,9 @@ const LONGEST = 4096;
 // What a field of one line would drop in silence, and what was no UTF-8.
 const UNMEANT = /[\p{Cc}\uFFFD]/u;
 
+// A user with a password, or a query, such as that with a ticket.
+const SECRET = /\/\/[^/]*@|[?#]/;
+
 /**
  * Reads the fragment of a URL. What is unknown, or can't be meant, is left out.
  * @param {string} hash with or without its #
@@ -30,10 +33,11 @@ export function parseLink(hash) {
 }
 
 /**
- * The fragment for a link, with its #, or nothing.
+ * The fragment for a link, with its #, or nothing. A bridge's URL in which
+ * something secret may be is left out.
  * @param {Link} link
  */
 export function formatLink({ bridge, target, exportName }) {
-  const parts = Object.entries({ bridge, target, export: exportName }).filter(([, text]) => text);
+  const parts = Object.entries({ bridge: bridge && !SECRET.test(bridge) ? bridge : "", target, export: exportName }).filter(([, text]) => text);
   return parts.length > 0 ? `#${new URLSearchParams(/** @type {[string, string][]} */ (parts))}` : "";
 }

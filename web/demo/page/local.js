@@ -3,6 +3,7 @@
 /**
  * @typedef {object} LocalDemo
  * @property {string} target
+ * @property {string} exportName one that there is
  * @property {string} serverName
  * @property {string} ca PEM
  * @property {string} cert PEM, for the demo only
@@ -19,6 +20,6 @@ export async function fetchLocalDemo() {
   if (!response?.ok) return undefined;
   const demo = await response.json();
   if (!demo) return undefined;
-  const { target, serverName, ca, cert, key } = demo;
-  return { target: String(target), serverName: String(serverName), ca: String(ca), cert: String(cert), key: String(key) };
+  const { target, serverName, exports, ca, cert, key } = demo;
+  return { target: String(target), exportName: String(exports[0] ?? ""), serverName: String(serverName), ca: String(ca), cert: String(cert), key: String(key) };
 }

@@ -5,29 +5,30 @@ import { duration, visible } from "./text.js";
 /**
  * Tells of the outages of a disk, until it is closed.
  * @param {import("../../client/index.js").Disk} disk
- * @param {string} meanwhile what becomes of the page's work, such as "The machine is paused."
+ * @param {string} meanwhile what becomes of the page's work, such as "What you see is from before."
+ * @returns {Outage}
  */
 export function showOutages(disk, meanwhile) {
   const ended = new AbortController();
   const { signal } = ended;
   const outage = new Outage(meanwhile);
-  disk.on("stalled", ({ since }) => outage.stalled(since), { signal });
-  disk.on("resumed", () => outage.resumed(), { signal });
-  disk.on("reconnecting", ({ attempt, cause }) => outage.lost(attempt, cause), { signal });
-  disk.on("reconnected", () => outage.reconnected(), { signal });
+  disk.on("stalled", ({ since }) => outage.set({ silent: true }, since), { signal });
+  disk.on("resumed", () => outage.set({ silent: false }), { signal });
+  disk.on("reconnecting", ({ attempt, delay, cause }) => outage.set({ attempt, due: Date.now() + delay, cause: visible(cause.message) }), { signal });
+  disk.on("reconnected", () => outage.set({ attempt: 0, due: 0, cause: "" }), { signal });
   disk.closed.then(() => {
     outage.end();
     ended.abort();
   });
+  return outage;
 }
 
-/** A connection may be silent and be lost at the same time. */
-class Outage {
+/** A connection may be silent and be lost at the same time, and the page's work may wait for it. */
+export class Outage {
   #banner = new Banner();
   #meanwhile;
-  #stalled = false;
-  /** Of connecting again, if the connection is lost. */ #attempt = 0;
-  #cause = "";
+  #is = { silent: false, waiting: "", attempt: 0, due: 0, cause: "" };
+  #ended = false;
   /** As by Date.now(). */ #since = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #clock;
 
@@ -37,54 +38,52 @@ class Outage {
     this.#banner.element.id = "outage";
   }
 
-  /** @param {number} since */
-  stalled(since) {
-    this.#stalled = true;
-    this.#begin(since);
-  }
-
-  resumed() {
-    this.#stalled = false;
-    this.#tell();
+  /**
+   * The page's work waits for the disk, or does no more.
+   * @param {string} text what is told of it; empty once it is over
+   * @param {number} [since] by Date.now()
+   */
+  waiting(text, since) {
+    this.set({ waiting: text }, since);
   }
 
   /**
-   * @param {number} attempt
-   * @param {Error} cause
+   * Takes in what is new.
+   * @param {Partial<{silent: boolean, waiting: string, attempt: number, due: number, cause: string}>} news
+   * @param {number} [since] by Date.now()
    */
-  lost(attempt, cause) {
-    this.#attempt = attempt;
-    this.#cause = visible(cause.message);
-    this.#begin(Date.now());
-  }
-
-  reconnected() {
-    this.#attempt = 0;
-    this.#cause = "";
-    this.#tell();
-  }
-
-  /** @param {number} since */
-  #begin(since) {
-    if (!this.#clock) this.#since = since;
+  set(news, since = Date.now()) {
+    if (this.#ended) return;
+    Object.assign(this.#is, news);
+    const { silent, waiting, attempt } = this.#is;
+    if (!silent && !waiting && !attempt) return this.#over();
+    this.#since ||= since;
     this.#clock ??= setInterval(() => this.#tell(), 1000);
     this.#tell();
   }
 
   #tell() {
-    if (!this.#stalled && !this.#attempt) return this.#over();
-    const what = this.#attempt ? "The connection is lost." : "The server does not answer.";
-    const tried = this.#attempt ? ` Connecting again, attempt ${this.#attempt}.` : "";
-    this.#banner.show(`${what} ${this.#meanwhile}`, `For ${duration(Date.now() - this.#since)}.${tried}`, this.#cause);
+    const { waiting, attempt, cause } = this.#is;
+    const what = attempt ? "The connection is lost." : "The server does not answer.";
+    this.#banner.show(`${what} ${waiting || this.#meanwhile}`, `For ${duration(Date.now() - this.#since)}.${this.#next()}`, cause);
+  }
+
+  #next() {
+    const { attempt, due } = this.#is;
+    if (!attempt) return "";
+    const wait = due - Date.now();
+    return wait > 0 ? ` Connecting again in ${duration(wait)}, attempt ${attempt}.` : ` Connecting again, attempt ${attempt}.`;
   }
 
   #over() {
     clearInterval(this.#clock);
     this.#clock = undefined;
+    this.#since = 0;
     this.#banner.hide();
   }
 
   end() {
+    this.#ended = true;
     this.#over();
     this.#banner.remove();
   }

@@ -17,11 +17,11 @@ import { checkSample, verified } from "./verified.js";
  */
 export async function discard(session) {
   await session.end();
-  if (session.identity) forgetMemory(session.identity);
-  if (session.name && session.choice?.writes === "keep") {
-    await deleteOverlay(session.name);
-    await removeNotes(session.name);
-  }
+  const { identity, name, choice } = session;
+  if (identity && choice?.writes === "forget") forgetMemory(identity);
+  if (!name || choice?.writes !== "keep") return;
+  await deleteOverlay(name);
+  await removeNotes(name);
 }
 
 /**
@@ -76,21 +76,25 @@ async function saveChanges(disk, store, signal, tell) {
  * @param {Session} session
  * @param {File} file
  * @param {AbortSignal} signal
+ * @returns {Promise<number>} bytes that are changed then
  */
-export async function importChanges(session, file, signal) {
-  await onDisk(session, true, signal, async ({ disk, store, notes }) => {
+export function importChanges(session, file, signal) {
+  return onDisk(session, true, signal, async ({ disk, store, notes }) => {
     await notes.changing();
     await withOverlay(disk, store).import(file, { signal });
     await store.flush();
+    return dirtyBytes({ store, disk });
   });
 }
 
 /**
  * Ends the machine, and has the changes for a while.
+ * @template T
  * @param {Session} session
  * @param {boolean} readOnly
  * @param {AbortSignal} signal
- * @param {(found: {disk: import("../../client/index.js").Disk} & Awaited<ReturnType<typeof changesOf>>) => Promise<void>} task
+ * @param {(found: {disk: import("../../client/index.js").Disk} & Awaited<ReturnType<typeof changesOf>>) => Promise<T>} task
+ * @returns {Promise<T>}
  */
 async function onDisk(session, readOnly, signal, task) {
   await session.end();
@@ -100,7 +104,7 @@ async function onDisk(session, readOnly, signal, task) {
   try {
     const found = await changesOf(disk, choice.writes === "keep");
     try {
-      await task({ disk, ...found });
+      return await task({ disk, ...found });
     } finally {
       await found.notes.close();
       await found.store.close();

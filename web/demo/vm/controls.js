@@ -4,6 +4,7 @@ import { byId } from "../page/dom.js";
 import { grouped, humanSize } from "../page/text.js";
 import { commit, discard, exportChanges, importChanges } from "./changes.js";
 import { dirtyBytes } from "./stack.js";
+import { showHeld } from "./strip.js";
 import { isWorking, work } from "./work.js";
 
 /** @typedef {import("./session.js").Session} Session */
@@ -22,6 +23,7 @@ const words = {
   failed: "The machine was stopped by an error. Restart it, or power it off.",
 };
 
+const choose = "The disk is open. Resume the machine as it was saved, or boot from the disk.";
 const halted = "The machine’s system has shut down. Power the machine off, or restart it.";
 
 /** Where the changes are, in words. */
@@ -40,7 +42,7 @@ export function startControls(session) {
     "resume": () => resume(session),
     "forget": () => work("Forgetting the saved state…", "The saved state could not be removed.", () => session.forget()),
     "pause": () => session.toggle(),
-    "restart": () => session.restart(),
+    "restart": () => work("Restarting…", "The machine could not be restarted.", ({ signal }) => session.restart(signal)),
     "power-off": () => work("Powering off…", "The machine did not end well.", () => session.end()),
     "save": () => work("Saving the machine as it is…", "The machine could not be saved.", ({ signal, tell }) => session.save(signal, tell)),
     "discard": () => askToDiscard(session),
@@ -54,6 +56,8 @@ export function startControls(session) {
 
 /** @param {Session} session */
 async function resume(session) {
+  const open = session.stack || await work("Opening the disk…", "The disk could not be opened.", ({ signal }) => session.reopen(signal));
+  if (!open || !session.saved) return;
   const question = "The saved state puts the machine’s changes back to how they were when it was saved. What was written since then is lost; export the changes first if you need them.";
   if (await session.wouldLose() && !await ask("Go back to the saved state?", question, { yes: "Resume", danger: true })) return;
   await work("Resuming…", "The machine could not be resumed.", ({ signal }) => session.resume(signal));
@@ -62,10 +66,12 @@ async function resume(session) {
 /** @param {Session} session */
 async function askToDiscard(session) {
   const again = session.phase === "running";
-  const question = `Everything that the machine has written is lost, and its disk is the export again. ${again ? "The machine is stopped and boots afresh." : ""}`;
+  const machine = again ? " The machine is stopped and boots afresh." : session.machine ? " The machine is powered off." : "";
+  const kept = session.saved ? " The saved state stays, with the changes that it has; forget it too if they are to go." : "";
+  const question = `Everything that the machine has written is lost, and its disk is the export again.${machine}${kept}`;
   if (!await ask("Discard all changes?", question, { yes: "Discard the changes", danger: true })) return;
   const done = await work("Discarding the changes…", "The changes could not be discarded.", () => discard(session));
-  if (done) say("The changes were discarded.");
+  if (done) tell("The changes were discarded.", 0);
   if (done && again) await work("Booting…", "The machine could not be started.", ({ signal }) => session.start(signal));
 }
 
@@ -74,7 +80,8 @@ async function askToCommit(session) {
   const question = "The export itself is changed, for everybody, and nothing brings back what was there. Shut the machine’s system down first: it is powered off now. A saved state does not fit any more, and is forgotten.";
   if (!await ask("Write the changes to the export?", question, { yes: "Write to the export", danger: true })) return;
   const done = await work("Writing the changes to the export…", "The changes could not be written. They are all still here.", ({ signal, tell }) => commit(session, signal, tell));
-  say(done ? "The changes are in the export." : "The changes are still here. If writing had begun, the export has a part of them: write them again.");
+  if (done) tell("The changes are in the export.", 0);
+  else tell("The changes are still here. If writing had begun, the export has a part of them: write them again.");
 }
 
 /** @param {Session} session */
@@ -84,13 +91,15 @@ async function takeFile(session) {
   if (!chosen) return;
   const question = `The machine is powered off, and its changes are replaced by those of the file (${humanSize(chosen.size)}).`;
   if (!await ask("Replace the changes?", question, { yes: "Replace the changes", danger: true })) return;
-  const done = await work("Importing the changes…", "The changes could not be imported. Nothing was replaced.", ({ signal }) => importChanges(session, chosen, signal));
-  if (done) say("The changes of the file are in their place. Start the machine to use them.");
+  let held = 0;
+  const done = await work("Importing the changes…", "The changes could not be imported. Nothing was replaced.", async ({ signal }) => { held = await importChanges(session, chosen, signal); });
+  if (done) tell("The changes of the file are in their place. Start the machine to use them.", held);
 }
 
-/** @param {string} text */
-function say(text) {
+/** @param {string} text @param {number} [held] bytes of changes that there are now */
+function tell(text, held) {
   byId("changes-status", HTMLElement).textContent = text;
+  if (held !== undefined) showHeld(held);
 }
 
 /**
@@ -102,14 +111,14 @@ export function showControls(session) {
   const focused = document.activeElement;
   const busy = isWorking(), on = Boolean(session.machine), known = Boolean(session.place);
   document.body.dataset.phase = phase; // for who watches the page, such as tests
-  const text = phase === "running" && session.machine?.halted ? halted : words[phase];
+  const text = phase === "running" && session.machine?.halted ? halted : phase === "ready" && saved ? choose : words[phase];
   if (status.textContent !== text) status.textContent = text;
   const apart = known && choice?.writes !== "through";
   const enabled = {
     "start": known && phase === "off", "pause": phase === "running" || phase === "paused", "restart": on, "power-off": phase !== "off",
     "save": apart && Boolean(session.name) && (phase === "running" || phase === "paused"),
     "resume": Boolean(saved), "boot-afresh": phase === "ready", "forget": Boolean(saved),
-    "discard": apart, "commit": apart, "export-changes": apart, "import-changes": apart,
+    "discard": apart && Boolean(session.identity), "commit": apart, "export-changes": apart, "import-changes": apart,
   };
   for (const [id, can] of Object.entries(enabled)) button(id).disabled = busy || !can;
   if (focused instanceof HTMLButtonElement && focused.disabled) byId("machine-title", HTMLElement).focus();

@@ -16,6 +16,7 @@ export class Machine {
   #emulator;
   #drive;
   /** Whether it should run: an outage may keep it from it. */ wanted = false;
+  /** The disk does not answer: a guest that ran would give it up. */ #held = false;
   /** Whether its system has shut down, and waits for the switch. */ halted = false;
 
   /** @param {any} emulator @param {import("../../client/v86/index.js").V86Disk} drive */
@@ -23,7 +24,12 @@ export class Machine {
     this.#emulator = emulator;
     this.#drive = drive;
     drive.attach(emulator);
-    drive.on("resumed", () => { if (!this.wanted) emulator.stop(); });
+    drive.on("stalled", () => { this.#held = true; });
+    drive.on("resumed", () => {
+      this.#held = false;
+      if (this.wanted) emulator.run();
+      else emulator.stop();
+    });
   }
 
   /**
@@ -61,9 +67,10 @@ export class Machine {
     this.#emulator.add_listener(event, listener);
   }
 
+  /** Runs, as soon as the disk answers. */
   run() {
     this.wanted = true;
-    return this.#emulator.run();
+    if (!this.#held) this.#emulator.run();
   }
 
   async pause() {

@@ -3,10 +3,10 @@ import { showError } from "../page/alert.js";
 import { startConnection } from "../page/connection.js";
 import { byId, element } from "../page/dom.js";
 import { startMasthead } from "../page/masthead.js";
+import { showOutages } from "../page/outage.js";
 import { addChoice, readChoice } from "./choice.js";
 import { showControls, startControls } from "./controls.js";
 import { hasFirmware } from "./firmware.js";
-import { watchOutages } from "./outage.js";
 import { attachScreen, freshScreen, startScreen } from "./screen.js";
 import { attachSerial, startSerial } from "./serial.js";
 import { Session } from "./session.js";
@@ -20,15 +20,24 @@ import { alone, startWork, stopWork } from "./work.js";
 const session = new Session({
   changed: show,
   stopped: (error) => showError("The machine was stopped.", error, { focus: false }),
+  unwritten: (error) => showError("Not all that the machine wrote was saved.", error, { focus: false }),
   lost: (error) => connection?.lost("The connection was lost, and the machine with it.", error, { focus: false }),
   screen: freshScreen,
 });
+
+/** @param {NonNullable<Session["stack"]>} stack */
+function watchOutages({ disk, drive }) {
+  const outage = showOutages(disk, "The machine goes on until it needs the disk.");
+  drive.on("stalled", ({ since }) => outage.waiting("The machine is paused until it is back, and loses nothing.", since));
+  drive.on("resumed", () => outage.waiting(""));
+}
 
 function show() {
   if (stack !== session.stack) {
     stack = session.stack;
     watchStack(stack);
     if (stack) watchOutages(stack);
+    if (stack && session.place) connection?.took(session.place);
   }
   if (machine !== session.machine) {
     machine = session.machine;

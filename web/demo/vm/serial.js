@@ -7,6 +7,9 @@ import { Transcript, mostLines } from "./transcript.js";
 /** Milliseconds between updates: screen readers read whole lines then. */
 const period = 100;
 
+/** Lines that are read aloud after each line that is sent: a system that boots would be heard for minutes. */
+const mostSpoken = 30;
+
 const log = byId("serial-log", HTMLElement);
 const form = byId("serial-form", HTMLFormElement);
 const line = byId("serial-line", HTMLInputElement);
@@ -15,22 +18,30 @@ const buttons = ["serial-send", "serial-interrupt"].map((id) => byId(id, HTMLBut
 /** @type {Machine | undefined} */ let machine;
 let transcript = new Transcript();
 /** The line that is not over. */ let last = document.createTextNode("");
+/** Lines that are still read aloud. */ let spoken = mostSpoken;
 /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
 
 /** Makes the console's controls work. */
 export function startSerial() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    machine?.type(`${line.value}\r`);
+    send(`${line.value}\r`);
     line.value = "";
   });
-  byId("serial-interrupt", HTMLButtonElement).addEventListener("click", () => machine?.type("\x03"));
+  byId("serial-interrupt", HTMLButtonElement).addEventListener("click", () => send("\x03"));
   byId("serial-clear", HTMLButtonElement).addEventListener("click", clear);
   attachSerial(undefined);
   clear();
 }
 
+/** @param {string} text */
+function send(text) {
+  spoken = mostSpoken;
+  machine?.type(text);
+}
+
 function clear() {
+  spoken = mostSpoken;
   transcript = new Transcript();
   last = document.createTextNode("");
   log.replaceChildren(last);
@@ -53,7 +64,10 @@ export function attachSerial(shown) {
 function show() {
   timer = undefined;
   const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-  for (const text of transcript.take()) {
+  const lines = transcript.take();
+  spoken -= lines.length;
+  log.ariaLive = spoken < 0 ? "off" : "polite";
+  for (const text of lines) {
     last.data = `${text}\n`;
     last = document.createTextNode("");
     log.append(last);

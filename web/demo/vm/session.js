@@ -13,6 +13,7 @@ import { checkSample } from "./verified.js";
 /** @typedef {import("./choice.js").Choice} Choice */
 /** @typedef {import("./saved.js").Saved} Saved */
 /** @typedef {import("../../client/progress.js").ProgressState} ProgressState */
+/** @typedef {import("../../client/errors.js").NbdError} NbdError */
 
 /**
  * Off: nothing is open. Ready: the disk is open. Failed: the machine was
@@ -24,6 +25,7 @@ import { checkSample } from "./verified.js";
  * @typedef {object} Surroundings
  * @property {() => void} changed something of the session is other than before
  * @property {(error: unknown) => void} stopped the machine was stopped by an error
+ * @property {(error: unknown) => void} unwritten the disk was closed without all that the machine wrote
  * @property {(error: unknown) => void} lost the disk has ended by itself
  * @property {() => HTMLElement} screen a container for the next machine
  */
@@ -74,7 +76,7 @@ export class Session {
   /** @param {Stack} stack */
   #watch(stack) {
     stack.drive.on("error", ({ error }) => {
-      if (this.stack !== stack) return;
+      if (this.stack !== stack) return this.#unwritten(error);
       this.#failure = "failed";
       if (this.machine) this.machine.wanted = false;
       this.#around.stopped(error);
@@ -86,12 +88,23 @@ export class Session {
     });
   }
 
+  /** What fails while a disk is closed is lost, unless nobody waits for it any more. @param {NbdError} error */
+  #unwritten(error) {
+    if (error.code !== "CLOSED") this.#around.unwritten(error);
+  }
+
   /** Boots from the disk that is open. @param {AbortSignal} signal */
   async boot(signal) {
     const { stack, choice } = this.#open();
-    await this.#start(stack, choice, async () => {
+    await this.#start(stack, choice, signal, async () => {
       if (dirtyBytes(stack) > 0) await checkSample(stack.cached, stack.digests, signal);
     });
+  }
+
+  /** Opens the disk, where it was closed since. @param {AbortSignal} signal */
+  async reopen(signal) {
+    const { place, choice } = this.#known();
+    if (!this.stack) await this.open(place, choice, signal);
   }
 
   /** Opens the disk anew and boots. @param {AbortSignal} signal */
@@ -110,7 +123,7 @@ export class Session {
     const { memory, media } = saved.facts;
     this.choice = { ...choice, memory, media };
     /** @type {ArrayBuffer} */ let state;
-    await this.#start(stack, this.choice, async () => { state = await this.#load(stack, saved, signal); }, async (machine) => {
+    await this.#start(stack, this.choice, signal, async () => { state = await this.#load(stack, saved, signal); }, async (machine) => {
       await machine.restore(state);
       if (choice.writes === "keep") await stack.notes.unchanged();
     });
@@ -139,16 +152,18 @@ export class Session {
   /**
    * @param {Stack} stack
    * @param {Choice} choice
+   * @param {AbortSignal} signal
    * @param {() => Promise<void>} check
    * @param {(machine: Machine) => Promise<void>} [prepare]
    */
-  async #start(stack, choice, check, prepare) {
+  async #start(stack, choice, signal, check, prepare) {
     try {
       const firmware = await loadFirmware();
       await check();
       const machine = await Machine.make(firmware, stack, choice, this.#around.screen());
       if (this.stack !== stack) return await machine.end(); // it was lost meanwhile, which was told
       this.machine = machine;
+      signal.throwIfAborted();
       machine.listen("cpu-event-halt", () => {
         machine.halted = true;
         this.#around.changed();
@@ -164,11 +179,11 @@ export class Session {
     }
   }
 
-  /** Whether to go on from the saved state would take back what was changed since. */
+  /** Whether to go on from the saved state would take back what was changed since: the disk is open. */
   async wouldLose() {
-    const { stack, saved } = this;
-    if (!stack || !saved || dirtyBytes(stack) === 0) return false;
-    return !(saved.facts.kept && await stack.notes.areUnchanged());
+    const { stack, saved } = this.#open();
+    if (!saved || dirtyBytes(stack) === 0) return false;
+    return !(saved.facts.kept && await stack.notes.areUnchanged().catch(() => false));
   }
 
   /**
@@ -220,8 +235,13 @@ export class Session {
     this.#around.changed();
   }
 
-  restart() {
-    this.#failure = undefined;
+  /**
+   * Presses the reset button. After a failure the disk is opened anew: what
+   * could not be written would be in the way of what is written next.
+   * @param {AbortSignal} signal
+   */
+  async restart(signal) {
+    if (this.#failure) return this.start(signal);
     this.machine?.restart();
     this.#around.changed();
   }

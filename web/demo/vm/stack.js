@@ -54,16 +54,30 @@ export async function openStack(disk, choice) {
 
 /** @param {Disk} disk @param {Choice} choice @returns {Promise<Stack>} */
 async function stackOver(disk, choice) {
-  const map = new BlockMap(disk.size);
-  const counts = new Counts(map);
-  if (choice.writes === "through") {
-    if (disk.readOnly) throw new NbdError("READ_ONLY", "The export is read-only, so the machine can't write to it. Choose another place for what it writes, or have the server export it writable.");
-    const digests = new Digests(); // of nothing: the machine changes what it reads
-    const cached = withCache(countTrips(disk, counts));
-    const drive = v86Disk(countReads(cached, counts), { writes: "through", cache: false });
-    return { disk, cached, drive, store: undefined, digests, notes: Notes.none(digests), map, counts };
+  if (choice.writes === "through") return through(disk);
+  const changes = await changesOf(disk, choice.writes === "keep");
+  try {
+    return apart(disk, changes);
+  } catch (error) {
+    await changes.notes.close();
+    await changes.store.close();
+    throw error;
   }
-  const { store, digests, notes } = await changesOf(disk, choice.writes === "keep");
+}
+
+/** @param {Disk} disk @returns {Stack} */
+function through(disk) {
+  if (disk.readOnly) throw new NbdError("READ_ONLY", "The export is read-only, so the machine can't write to it. Choose another place for what it writes, or have the server export it writable.");
+  const map = new BlockMap(disk.size), counts = new Counts(map);
+  const digests = new Digests(); // of nothing: the machine changes what it reads
+  const cached = withCache(countTrips(disk, counts));
+  const drive = v86Disk(countReads(cached, counts), { writes: "through", cache: false });
+  return { disk, cached, drive, store: undefined, digests, notes: Notes.none(digests), map, counts };
+}
+
+/** @param {Disk} disk @param {Awaited<ReturnType<typeof changesOf>>} changes @returns {Stack} */
+function apart(disk, { store, digests, notes }) {
+  const map = new BlockMap(disk.size), counts = new Counts(map);
   for (const { offset, length } of store.extents(0, disk.size)) map.mark("written", offset, length);
   const base = countTrips(disk, counts);
   const cached = withCache(crypto.subtle ? verified(base, digests) : base);

@@ -55,7 +55,11 @@ function update() {
 /** @param {Stack} shown */
 function showDirty(shown) {
   seen = shown.counts.written;
-  const bytes = dirtyBytes(shown);
+  showHeld(dirtyBytes(shown));
+}
+
+/** Shows how much is changed, also where no machine has it. @param {number} bytes */
+export function showHeld(bytes) {
   const text = bytes ? humanSize(bytes) : "nothing";
   const field = byId("dirty", HTMLElement);
   if (field.textContent !== text) field.textContent = text;

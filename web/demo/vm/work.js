@@ -33,7 +33,7 @@ export async function stopWork() {
  * @param {() => Promise<void>} task
  */
 export async function alone(task) {
-  await stopWork();
+  do await stopWork(); while (under); // what has ended may have begun more
   under = new AbortController();
   changed();
   const done = task().finally(finish);

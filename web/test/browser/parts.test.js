@@ -20,11 +20,8 @@ const body = `
       <li><span class="swatch data-3"></span>written</li><li><span class="swatch data-4"></span>chosen</li><li><span class="swatch data-5"></span>free</li></ul></section>
   </div><section class="panel stack"><h2>Lists</h2>
     <div class="tabs" role="tablist" aria-label="Views"><button role="tab" aria-selected="true">Files</button><button role="tab" aria-selected="false">Bytes</button></div>
-    <div class="split"><div class="tree" role="tree" aria-label="Files">
-      <div role="treeitem" aria-level="1" aria-expanded="true" class="level-1">etc</div><div role="treeitem" aria-level="2" aria-selected="true" class="level-2" tabindex="0">passwd</div>
-      <div role="treeitem" aria-level="2" aria-expanded="false" class="level-2">ssh</div></div>
     <div class="scroll"><table class="table"><thead><tr><th scope="col">Name</th><th scope="col" class="number">Bytes</th></tr></thead><tbody>
-      <tr><td class="name">a rather long name of a file.txt</td><td class="number">1 024</td></tr><tr class="here"><td class="name">b</td><td class="number">33 554 432</td></tr></tbody></table></div></div>
+      <tr><td class="name">a rather long name of a file.txt</td><td class="number">1 024</td></tr><tr class="here"><td class="name">b</td><td class="number">33 554 432</td></tr></tbody></table></div>
     <p class="actions"><span class="mark">ext4</span><span class="mark danger">damaged</span></p>
   </section></main>`;
 

@@ -1,6 +1,6 @@
 // The machine's page with a disk that boots GRUB, which takes a second.
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildGrubCd, buildGrubDisk, greeting, greetingOfCd, missingForGrub } from "../guest/grub.js";
@@ -130,7 +130,11 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await write(page, "xyz");
     await click(page, "power-off");
     await phase(page, "off");
-    await click(page, "start");
+    await click(page, "resume"); // also a machine that is off has changes to lose
+    await shows(page, "dialog", /What was written since then is lost/);
+    await page.click("dialog button:not(.danger)");
+    await phase(page, "ready");
+    await click(page, "boot-afresh");
     await shows(page, "#serial-log", /remembered: xyz\./);
     await confirm(page, "resume");
     await phase(page, "running");
@@ -194,6 +198,32 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await page.close();
   });
 
+  test("a disk that no machine can have is let go of again", { skip }, async () => {
+    const { file, fields } = await grub("odd");
+    await truncate(file, 1000);
+    const page = await visit();
+    await fill(page, fields);
+    for (let i = 0; i < 2; i++) {
+      await click(page, "open");
+      await shows(page, "#alert", /could not be started\. INVALID_ARGUMENT[^]*1000 bytes/);
+    }
+    await page.close();
+  });
+
+  test("a machine that was started after disconnecting can be disconnected", { skip }, async () => {
+    const { fields } = await grub("started");
+    const page = await visit();
+    await boot(page, fields);
+    await click(page, "stop");
+    await shows(page, "#status", /Not connected/);
+    await click(page, "start");
+    await shows(page, "#serial-log", /word\?/);
+    await shows(page, "#status", /The disk was opened/);
+    await click(page, "stop");
+    await phase(page, "off");
+    await page.close();
+  });
+
   test("writes the changes to the export, if it can be written", { skip }, async () => {
     const { file, fields, before } = await grub("commits");
     const page = await visit();
@@ -201,11 +231,11 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await write(page, "abc");
     await confirm(page, "commit");
     await shows(page, "#changes-status", /are in the export/);
+    await shows(page, "#dirty", /nothing/);
     const now = await readFile(file);
     assert.ok(now.includes("word=abc\n") && now.length === before.length);
     await click(page, "start");
     await shows(page, "#serial-log", /remembered: abc\./);
-    await shows(page, "#dirty", /nothing/);
     await page.close();
     const protectedDisk = await grub("protected", "--readonly");
     const other = await visit();

@@ -27,6 +27,12 @@ test("links are read as they were made", () => {
   ]) assert.deepEqual(parseLink(formatLink(link)), link);
 });
 
+test("what may be secret is left out", () => {
+  for (const bridge of ["wss://user:word@bridge.example/nbd/", "wss://bridge.example/nbd/?token=a", "wss://bridge.example/#a"]) {
+    assert.equal(formatLink({ bridge, target: "t" }), "#target=t", bridge);
+  }
+});
+
 test("what is empty is left out", () => {
   assert.equal(formatLink({ target: "", exportName: "" }), "");
   assert.equal(formatLink({ target: "a", exportName: "" }), "#target=a");
