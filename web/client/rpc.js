@@ -30,11 +30,7 @@ import { spawn } from "./spawn.js";
  * @property {(kind: EventKind, detail: EventDetail) => void} [event]
  */
 
-/**
- * What comes with a call; late takes the result of one that was aborted and
- * answered all the same.
- * @typedef {{signal?: AbortSignal, transfer?: Transferable[], late?: (result: any) => void}} CallOptions
- */
+/** patient: an abort ends the call by the worker's answer, which may be a result. @typedef {{signal?: AbortSignal, transfer?: Transferable[], patient?: boolean}} CallOptions */
 
 /**
  * Calls to one Worker. Every promise of call settles, whatever becomes of the Worker.
@@ -42,7 +38,6 @@ import { spawn } from "./spawn.js";
 export class Rpc {
   /** @type {Worker} */ #worker;
   /** @type {Map<number, {resolve: (value: any) => void, reject: (reason: any) => void}>} */ #pending = new Map();
-  /** Of calls that were aborted. @type {Map<number, (result: any) => void>} */ #late = new Map();
   #lastId = 0;
   #heard = false;
   /** Why calls are refused. @type {NbdError | undefined} */ refusal;
@@ -67,13 +62,12 @@ export class Rpc {
    * @param {CallOptions} [options]
    * @returns {Promise<any>} rejects with an NbdError or the signal's reason
    */
-  async call(method, args = [], { signal, transfer = [], late } = {}) {
+  async call(method, args = [], { signal, transfer = [], patient } = {}) {
     signal?.throwIfAborted();
     if (this.refusal) throw this.refusal;
     const id = ++this.#lastId;
     const abort = () => {
-      this.#pending.get(id)?.reject(signal?.reason);
-      if (late) this.#late.set(id, late);
+      if (!patient) this.#pending.get(id)?.reject(signal?.reason);
       this.#post({ abort: id });
     };
     try {
@@ -104,13 +98,11 @@ export class Rpc {
    */
   async shutDown(error, limit) {
     this.refuse(error);
-    if (this.#pending.size) {
-      await /** @type {Promise<void>} */ (new Promise((resolve) => {
-        const timer = setTimeout(resolve, limit);
-        const others = this.#onIdle;
-        this.#onIdle = () => (clearTimeout(timer), resolve(), others());
-      }));
-    }
+    if (this.#pending.size) await /** @type {Promise<void>} */ (new Promise((resolve) => {
+      const timer = setTimeout(resolve, limit);
+      const others = this.#onIdle;
+      this.#onIdle = () => (clearTimeout(timer), resolve(), others());
+    }));
     this.terminate(error);
   }
 
@@ -144,8 +136,7 @@ export class Rpc {
     if ("ask" in message) return void this.#answer(message.ask);
     const waiting = this.#pending.get(message.id); // none after an abort
     if ("error" in message) waiting?.reject(NbdError.from(message.error));
-    else (waiting?.resolve ?? this.#late.get(message.id))?.(message.result);
-    this.#late.delete(message.id);
+    else waiting?.resolve(message.result);
   }
 
   /** @param {number} id of the question for a ticket */
@@ -161,7 +152,7 @@ export class Rpc {
   #onError(event) {
     event.preventDefault?.();
     this.terminate(this.#heard
-      ? new NbdError("WORKER", `The client's worker failed: ${event.message}. Open the disk again.`)
+      ? new NbdError("WORKER", `The client's worker failed (${event.message}). Open the disk again.`)
       : new NbdError("WASM_LOAD", `The client's worker.js could not be loaded${event.message ? ` (${event.message})` : ""}. Check that the page's server still runs, that worker.js and errors.js come from it beside index.js as text/javascript, and that the Content-Security-Policy allows them (worker-src).`));
   }
 }

@@ -64,7 +64,7 @@ export class Calls {
   }
 
   /**
-   * Opens something. What is open only after an abort is ended.
+   * Opens something. What opens in spite of an abort is ended.
    * @param {string} method
    * @param {unknown[]} args
    * @param {AbortSignal | undefined} signal
@@ -72,8 +72,14 @@ export class Calls {
    * @returns {Promise<any>} its number, or what has that as id
    */
   async open(method, args, signal, end) {
-    const read = (/** @type {any} */ result) => typeof result === "string" ? JSON.parse(result) : result;
-    return read(await this.call(method, args, { signal, late: (result) => this.drop(end, read(result).id ?? result) }));
+    const result = await this.call(method, args, { signal, patient: true }).catch((error) => {
+      signal?.throwIfAborted();
+      throw error;
+    });
+    const opened = typeof result === "string" ? JSON.parse(result) : result;
+    if (signal?.aborted) this.drop(end, opened.id ?? opened);
+    signal?.throwIfAborted();
+    return opened;
   }
 
   /** Ends something that is open; nobody waits for it. @param {string} method @param {number} id */

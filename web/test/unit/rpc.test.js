@@ -46,17 +46,16 @@ test("an abort rejects at once with the reason and tells the worker", async () =
   worker().reply(1, "late");
 });
 
-test("what an aborted call has made all the same is handed over, once", async () => {
+test("a patient call ends with the worker's answer, also after an abort", async () => {
   const rpc = new Rpc();
   const controller = new AbortController();
-  /** @type {unknown[]} */ const late = [];
-  const calls = [rpc.call("a", [], { signal: controller.signal, late: (result) => late.push(result) }), rpc.call("b", [], { signal: controller.signal, late: (result) => late.push(result) })];
+  const calls = [rpc.call("a", [], { signal: controller.signal, patient: true }), rpc.call("b", [], { signal: controller.signal, patient: true })];
   controller.abort("enough");
-  await Promise.allSettled(calls);
+  assert.deepEqual(worker().sent.slice(2), [{ abort: 1 }, { abort: 2 }]);
   worker().reply(1, "one");
-  worker().reply(1, "one");
-  worker().fail(2, { code: "EIO", message: "two" });
-  assert.deepEqual(late, ["one"]);
+  worker().fail(2, { code: "CLOSED", message: "two" });
+  assert.equal(await calls[0], "one");
+  await assert.rejects(calls[1], { code: "CLOSED" });
 });
 
 test("an abort after the answer is nothing", async () => {
