@@ -115,7 +115,7 @@ export function showControls(session) {
   if (status.textContent !== text) status.textContent = text;
   const apart = known && choice?.writes !== "through";
   const enabled = {
-    "start": known && phase === "off", "pause": phase === "running" || phase === "paused", "restart": on, "power-off": phase !== "off",
+    "start": known && (phase === "off" || phase === "ready" && !saved), "pause": phase === "running" || phase === "paused", "restart": on, "power-off": phase !== "off",
     "save": apart && Boolean(session.name) && (phase === "running" || phase === "paused"),
     "resume": Boolean(saved), "boot-afresh": phase === "ready", "forget": Boolean(saved),
     "discard": apart && Boolean(session.identity), "commit": apart, "export-changes": apart, "import-changes": apart,
