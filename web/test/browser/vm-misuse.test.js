@@ -15,7 +15,7 @@ const patience = 120_000;
 
 const skip = missingPackages(await missingForGrub());
 
-inEachBrowser("misuse of the machine's page", ({ page: openPage }) => {
+inEachBrowser("misuse of the machine's page", ({ page: openPage, name: browser }) => {
   /** @type {Lab} */ let lab;
   /** @type {Awaited<ReturnType<typeof serveVm>>} */ let site;
   /** @type {Awaited<ReturnType<Lab["pki"]>>} */ let pki;
@@ -91,6 +91,26 @@ inEachBrowser("misuse of the machine's page", ({ page: openPage }) => {
     await confirm(page, "commit");
     await shows(page, "#changes-status", /are in the export/, patience);
     assert.ok((await readFile(file)).includes("word=abc\n"));
+    await page.close();
+  });
+
+  // Only Chromium can be told how much a page may keep.
+  if (browser === "chromium") test("a browser that has no room for a change stops the machine, and it is written when there is", { skip }, async () => {
+    const fields = await serve(await buildGrubDisk(join(lab.dir, "quota.img")));
+    const page = await visit();
+    const session = await page.createCDPSession();
+    await fill(page, fields);
+    await click(page, "open");
+    await shows(page, "#serial-log", /word\?/, patience);
+    await session.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize: 1 });
+    await say(page, "abc");
+    await shows(page, "#alert", /The machine was stopped\. ENOSPC/, patience);
+    await phase(page, "failed");
+    await session.send("Storage.overrideQuotaForOrigin", { origin: site.origin });
+    await click(page, "restart");
+    await shows(page, "#serial-log", /remembered: abc\./, patience);
+    await phase(page, "running");
+    assert.deepEqual(complaints, []);
     await page.close();
   });
 

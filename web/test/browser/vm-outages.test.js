@@ -146,7 +146,7 @@ inEachBrowser("outages of the machine's page", ({ page: openPage, name: browser 
     t.diagnostic(`${count} NBD requests`);
     assert.ok(count > 0 && count <= budget, `${count} NBD requests`);
     const cut = await readThrough({ page, shell }, { part: 0, lasts: 20_000, fail: () => path.bridge.kill(), mend: () => restart(path.bridge, 0) });
-    assert.match(cut.banner, /The connection to the disk is lost\.[^]*Attempt \d+/);
+    assert.match(cut.banner, /The connection is lost\.[^]*attempt \d+/i);
     const held = await readThrough({ page, shell }, {
       part: 1, lasts: 45_000, fail: () => path.hole.hold(),
       async mend() {
@@ -214,7 +214,7 @@ inEachBrowser("outages of the machine's page", ({ page: openPage, name: browser 
     await say(page, "abc");
     await shows(page, "#serial-log", /saved: abc\./);
     await path.server.kill();
-    await shows(page, "#outage", /The connection to the disk is lost\./);
+    await shows(page, "#outage", /The connection is lost\./);
     await shows(page, "#alert", /The connection was lost, and the machine with it\. (TARGET_UNREACHABLE|BRIDGE_UNREACHABLE|TIMEOUT)[^]*gave up after/, 60_000);
     await phase(page, "off");
     await shots(page, `vm-gone-${browser}`, { whole: false });
