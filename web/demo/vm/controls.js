@@ -1,7 +1,7 @@
 // The buttons of the machine's page.
 import { ask } from "../page/ask.js";
 import { byId } from "../page/dom.js";
-import { grouped, humanSize } from "../page/text.js";
+import { grouped, humanSize, visible } from "../page/text.js";
 import { commit, discard, exportChanges, importChanges } from "./changes.js";
 import { dirtyBytes } from "./stack.js";
 import { showHeld } from "./strip.js";
@@ -24,6 +24,7 @@ const words = {
 };
 
 const choose = "The disk is open. Resume the machine as it was saved, or boot from the disk.";
+const waits = "The machine stands still until its disk answers.";
 const halted = "The machine’s system has shut down. Power the machine off, or restart it.";
 
 /** Where the changes are, in words. */
@@ -111,11 +112,12 @@ export function showControls(session) {
   const focused = document.activeElement;
   const busy = isWorking(), on = Boolean(session.machine), known = Boolean(session.place);
   document.body.dataset.phase = phase; // for who watches the page, such as tests
-  const text = phase === "running" && session.machine?.halted ? halted : phase === "ready" && saved ? choose : words[phase];
+  const text = textOf(session);
   if (status.textContent !== text) status.textContent = text;
+  byId("machine-title", HTMLElement).textContent = on ? `Machine from ${visible(session.place?.exportName || "the default export")}` : "Machine";
   const apart = known && choice?.writes !== "through";
   const enabled = {
-    "start": known && phase === "off", "pause": phase === "running" || phase === "paused", "restart": on, "power-off": phase !== "off",
+    "start": known && (phase === "off" || phase === "ready" && !saved), "pause": phase === "running" || phase === "paused", "restart": on, "power-off": phase !== "off",
     "save": apart && Boolean(session.name) && (phase === "running" || phase === "paused"),
     "resume": Boolean(saved), "boot-afresh": phase === "ready", "forget": Boolean(saved),
     "discard": apart && Boolean(session.identity), "commit": apart, "export-changes": apart, "import-changes": apart,
@@ -125,6 +127,13 @@ export function showControls(session) {
   button("pause").textContent = phase === "paused" ? "Run" : "Pause";
   byId("changes-where", HTMLElement).textContent = choice ? places[choice.writes] : "";
   showOffer(session);
+}
+
+/** @param {Session} session */
+function textOf({ phase, machine, saved, waiting }) {
+  if (phase === "running" && waiting) return waits;
+  if (phase === "running" && machine?.halted) return halted;
+  return phase === "ready" && saved ? choose : words[phase];
 }
 
 /** @param {Session} session */

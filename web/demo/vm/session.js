@@ -42,6 +42,7 @@ export class Session {
   /** @type {Saved | undefined} */ saved;
   /** Fulfils when what was ended has let go of its files. */ #ending = Promise.resolve();
   /** Of the last failure. @type {"failed" | undefined} */ #failure;
+  /** The disk does not answer, and the machine stands still for it. */ waiting = false;
 
   /** @param {Surroundings} around */
   constructor(around) {
@@ -80,6 +81,10 @@ export class Session {
       this.#failure = "failed";
       if (this.machine) this.machine.wanted = false;
       this.#around.stopped(error);
+      this.#around.changed();
+    });
+    for (const type of /** @type {const} */ (["stalled", "resumed"])) stack.drive.on(type, () => {
+      this.waiting = type === "stalled" && this.stack === stack;
       this.#around.changed();
     });
     stack.drive.closed.then((error) => {
@@ -252,6 +257,7 @@ export class Session {
     this.machine = undefined;
     this.stack = undefined;
     this.#failure = undefined;
+    this.waiting = false;
     this.#around.changed();
     const before = this.#ending;
     this.#ending = (async () => {

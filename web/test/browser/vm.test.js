@@ -144,8 +144,14 @@ inEachBrowser("the machine's page", ({ page: openPage, name: browser }) => {
     await until(page, () => /** @type {HTMLElement} */ (document.getElementById("offer")).hidden);
     await click(page, "save");
     await shows(page, "#offer-text", /with 64 MiB of memory/);
+    await click(page, "power-off");
+    await phase(page, "off");
+    await click(page, "open");
+    await phase(page, "ready");
     await click(page, "forget");
     await until(page, () => /** @type {HTMLElement} */ (document.getElementById("offer")).hidden);
+    await click(page, "start");
+    await shows(page, "#serial-log", /remembered: abc\./);
     assert.ok(before.equals(await readFile(file)), "the export was changed");
     assert.deepEqual(complaints, []);
     await page.close();
