@@ -35,33 +35,34 @@ go_js() {
   GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./disk/... ./evidence ./wasm/client ./wasm/inspect | go run ./test/report -tally "$tally"
 }
 
-# node_tests FOLDER [FLAG...], by the program $node
+# node_tests PATTERN [FLAG...]: the files of web/test, by the program $node
 node=node
 node_tests() {
-  local folder=$1
+  local pattern=$1
   shift
-  (cd web && "$node" --test "$@" --test-reporter=spec --test-reporter-destination=stdout \
-    --test-reporter=./test/tally.js --test-reporter-destination="$tally" test/"$folder"/*.test.js)
+  (shopt -s extglob && cd web && "$node" --test "$@" --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=./test/tally.js --test-reporter-destination="$tally" test/$pattern.test.js)
 }
 
 # The client wants Node 22. Where the machine's is older, npm brought one.
 node22_tests() {
   local node=node
   node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)' || node=node_modules/.bin/node
-  node_tests node22 --test-concurrency=1
+  node_tests 'node22/*' --test-concurrency=1
 }
 
 count() { cat "$work"/tallies/* | grep -c "^$1"; }
 
-# One browser at a time: two cores do not carry more.
-browsers() { suite "Chromium, Firefox and WebKit" node_tests browser --test-concurrency=1; }
+# One browser in each lane: two cores do not carry more.
+browsers() { suite "Chromium, Firefox and WebKit" node_tests 'browser/!(vm*)' --test-concurrency=1; }
 
 browsers >"$work/browsers" 2>&1 &
 suite "Go, native, with the race detector" go_native
 suite "The example of embedding" go_example
 suite "Go, WebAssembly in Node" go_js
-suite "JavaScript in Node" node_tests unit
+suite "JavaScript in Node" node_tests 'unit/*'
 suite "The client in Node 22" node22_tests
+suite "Machines in Chromium and Firefox" node_tests 'browser/vm*' --test-concurrency=1
 tail -n +1 --pid=$! -f "$work/browsers"
 wait $!
 
