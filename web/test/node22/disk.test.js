@@ -117,7 +117,7 @@ describe("a disk in Node", { skip: missingPackages() }, () => {
       [{ wasm: new URL("disk.test.js", import.meta.url) }, "WASM_LOAD", /could not be compiled/],
       [{ wasm: new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)) }, "WASM_LOAD", /same version/],
       [{ wasm: "nbd.wasm" }, "INVALID_ARGUMENT", /must be absolute/],
-      [{ worker: () => /** @type {any} */ ({}) }, "INVALID_ARGUMENT", /must return a Worker/],
+      [{ worker: () => /** @type {any} */ ({}) }, "INVALID_ARGUMENT", /must return a new Worker/],
       [{ worker: () => /** @type {any} */ (new Thread("throw new Error('broken')", { eval: true })) }, "WASM_LOAD", /broken/],
       [{ worker: () => /** @type {any} */ (new Thread(new URL(`data:text/javascript,import "${client}worker.js"; Promise.reject("nobody waits")`))) }, "WORKER", /stopped: nobody waits/],
       [{ worker: () => /** @type {any} */ (new Thread("process.exit(3)", { eval: true })) }, "WASM_LOAD", /code 3/],
