@@ -22,7 +22,10 @@ suite() {
   grep -qs '^fail' "$tally" || echo "fail $name" >>"$tally"
 }
 
-go_native() { go test -json -race ./... | go run ./test/report -tally "$tally"; }
+go_native() { go test -json -race $(go list ./... | grep -v /test/disks) | go run ./test/report -tally "$tally"; }
+
+# They hash much and share nothing: the race detector would take minutes for it.
+go_disks() { go test -json ./test/disks | go run ./test/report -tally "$tally"; }
 
 # A module of its own, as the programs are that embed the bridge.
 go_example() { (cd examples/embed && go test -json -race ./...) | go run ./test/report -tally "$tally"; }
@@ -58,6 +61,7 @@ browsers() { suite "Chromium, Firefox and WebKit" node_tests 'browser/!(vm*)' --
 
 browsers >"$work/browsers" 2>&1 &
 suite "Go, native, with the race detector" go_native
+suite "Disks of other tools" go_disks
 suite "The example of embedding" go_example
 suite "Go, WebAssembly in Node" go_js
 suite "JavaScript in Node" node_tests 'unit/*'
