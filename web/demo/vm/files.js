@@ -18,13 +18,16 @@ async function folderOf(machine, create) {
 }
 
 /**
+ * A file without bytes is one whose page ended when it was first written, and
+ * counts as none.
  * @param {string} machine
  * @param {string} name
  * @returns {Promise<File | undefined>}
  */
 export async function findFile(machine, name) {
   try {
-    return await (await (await folderOf(machine, false)).getFileHandle(name)).getFile();
+    const file = await (await (await folderOf(machine, false)).getFileHandle(name)).getFile();
+    return file.size > 0 ? file : undefined;
   } catch (/** @type {any} */ error) {
     if (error?.name === "NotFoundError") return undefined;
     throw told(error, 0);
