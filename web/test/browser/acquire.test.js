@@ -120,12 +120,14 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
 
   /** @param {string} target @param {string} id @param {any} [choices] @returns {Promise<any>} */
   const acquired = (target, id, choices = {}) => page.evaluate((url, id, choices) => /** @type {any} */ (globalThis).run(url, id, choices), bridge.url(target), id, choices);
+  /** @param {any} outcome @returns {any} what there is of one that went well */
+  const complete = (outcome) => (assert.ok(outcome.log, JSON.stringify(outcome)), outcome);
   /** @param {string} id @param {string} [format] @param {any[]} [zeros] @returns {Promise<any>} */
   const readBack = (id, format = "raw", zeros = []) => page.evaluate((...args) => /** @type {any} */ (globalThis).readBack(...args), id, format, zeros);
 
   for (const format of ["raw", "zstd"]) {
     test(`a disk becomes a ${format} image, without its holes`, async () => {
-      const { log, read } = await acquired("plain", `whole ${format}`, { format, hashes: ["md5", "sha256"] });
+      const { log, read } = complete(await acquired("plain", `whole ${format}`, { format, hashes: ["md5", "sha256"] }));
       assert.equal(log.status, "complete");
       assert.deepEqual(log.hashes, { md5: (await run("md5sum", [source])).stdout.split(" ")[0], sha256: sum });
       assert.ok(read < dataBytes + MiB, `${read} bytes read`);
@@ -147,7 +149,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   });
 
   test("reads that fail now and then are made again", async () => {
-    const { log } = await acquired("failing", "failing", { retries: 10 });
+    const { log } = complete(await acquired("failing", "failing", { retries: 10 }));
     assert.ok(log.errors.length > 0);
     assert.ok(log.errors.every((/** @type {any} */ e) => e.attempts > 0 && e.zeroFilled === 0), JSON.stringify(log.errors));
     assert.deepEqual([log.zeroFilled, log.hashes.sha256], [[], sum]);
@@ -155,7 +157,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   });
 
   test("a bad sector becomes zeros, and the log says where", async () => {
-    const { log } = await acquired("bad", "bad", { retries: 1, smallest: 512 });
+    const { log } = complete(await acquired("bad", "bad", { retries: 1, smallest: 512 }));
     const lost = { offset: 5000 * 512, length: 512 };
     assert.deepEqual(log.zeroFilled, [lost]);
     assert.equal(log.errors.reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.zeroFilled, 0), 512);
@@ -172,7 +174,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     assert.deepEqual([state.log.status, state.log.sessions.length], ["paused", 1]);
     await page.reload();
     await page.evaluate(prepare, options);
-    const { log } = await acquired("plain", "stopped", { resume: true });
+    const { log } = complete(await acquired("plain", "stopped", { resume: true }));
     assert.deepEqual([log.hashes.sha256, log.sessions.length, log.sessions[1].from], [sum, 2, state.offset]);
     assert.equal((await readBack("stopped")).file, sum);
   });
@@ -182,7 +184,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     await until(page, () => /** @type {any} */ (globalThis).states > 0);
     await page.reload();
     await page.evaluate(prepare, options);
-    const { log } = await acquired("plain", "closed", { resume: true });
+    const { log } = complete(await acquired("plain", "closed", { resume: true }));
     assert.equal(log.hashes.sha256, sum);
     assert.equal(log.hashes.sha1, (await run("sha1sum", [source])).stdout.split(" ")[0]);
     assert.deepEqual(log.sessions.map((/** @type {any} */ s) => !!s.end), [false, true]);
@@ -194,7 +196,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     await until(page, () => /** @type {any} */ (globalThis).progress?.done > 1 << 20);
     await restart(slow, 500);
     await until(page, () => !!(/** @type {any} */ (globalThis).outcome));
-    const { log } = /** @type {any} */ (await page.evaluate(() => /** @type {any} */ (globalThis).outcome));
+    const { log } = complete(await page.evaluate(() => /** @type {any} */ (globalThis).outcome));
     assert.deepEqual([log.hashes.sha256, log.errors], [sum, []]);
     assert.equal((await readBack("killed")).file, sum);
   });
