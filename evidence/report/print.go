@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,31 +58,31 @@ func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") 
 // table aligns columns to the right, or to the left where the header begins
 // with "<". It goes through the rows twice, since there can be many.
 func (p *printer) table(header []string, rows iter.Seq[[]string]) {
-	formats := make([]string, len(header))
+	titles, widths := make([]string, len(header)), make([]int, len(header))
 	for i, title := range header {
-		width := utf8.RuneCountInString(strings.TrimPrefix(title, "<"))
-		for cells := range rows {
-			width = max(width, utf8.RuneCountInString(cells[i]))
-		}
-		formats[i] = "%" + strconv.Itoa(width) + "s  "
-		if strings.HasPrefix(title, "<") {
-			formats[i] = "%-" + formats[i][1:]
-		}
+		titles[i] = strings.TrimPrefix(title, "<")
+		widths[i] = len(titles[i])
 	}
-	titles := slices.Clone(header)
-	for i := range titles {
-		titles[i] = strings.TrimPrefix(titles[i], "<")
-	}
-	p.cells(formats, titles)
 	for cells := range rows {
-		p.cells(formats, cells)
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for i := range widths {
+		if titles[i] != header[i] {
+			widths[i] = -widths[i] // of fmt, to the left
+		}
+	}
+	p.cells(widths, titles)
+	for cells := range rows {
+		p.cells(widths, cells)
 	}
 }
 
-func (p *printer) cells(formats, cells []string) {
+func (p *printer) cells(widths []int, cells []string) {
 	var b strings.Builder
 	for i, cell := range cells {
-		fmt.Fprintf(&b, formats[i], cell)
+		fmt.Fprintf(&b, "%*s  ", widths[i], cell)
 	}
 	p.line(2, b.String())
 }
@@ -107,7 +106,8 @@ func counted(n int64, thing string) string {
 
 // visible is what others say, in one line and with nothing hidden: what does not
 // print, and what turns the direction of writing, is \xNN for a byte or a
-// control character, and else \uNNNN or \UNNNNNNNN. A backslash is \\.
+// control character, and else \uNNNN or \UNNNNNNNN. A backslash is \\, and a
+// space at an end \x20.
 func visible(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -116,6 +116,8 @@ func visible(s string) string {
 			b.WriteString(`\\`)
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
 			fmt.Fprintf(&b, `\x%02X`, s[i])
+		case r == ' ' && (i == 0 || i == len(s)-1):
+			b.WriteString(`\x20`)
 		case strconv.IsPrint(r):
 			b.WriteRune(r)
 		case r < utf8.RuneSelf:
