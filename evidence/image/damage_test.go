@@ -76,7 +76,7 @@ func TestReadRefuses(t *testing.T) {
 		length     int
 	}{
 		{"a piece that is shorter", "as long as", piece(100), 101},
-		{"a piece that is longer", "bigger", piece(100), 99},
+		{"a piece that is longer", "damaged in bytes", piece(100), 99},
 		{"two frames", "exceeds", append(piece(100), piece(100)...), 100},
 		{"a wrong checksum", "CRC", flipped(piece(100)), 100},
 		{"no frame", "magic", []byte("this is no frame of Zstandard"), 100},
