@@ -58,6 +58,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // TestReadRefuses reads frames that are not what the table says.
 func TestReadRefuses(t *testing.T) {
+	const long = 5 * MaxPiece
 	e, err := newEncoder()
 	must(t, err)
 	piece := func(n int) []byte { return bytes.Clone(e.piece(bytes.Repeat([]byte("ab"), n/2))) }
@@ -80,11 +81,11 @@ func TestReadRefuses(t *testing.T) {
 		{"two frames", "exceeds", append(piece(100), piece(100)...), 100},
 		{"a wrong checksum", "CRC", flipped(piece(100)), 100},
 		{"no frame", "magic", []byte("this is no frame of Zstandard"), 100},
-		{"zeros that are fewer", "as long as", zeros(maxFrame - 1), maxFrame},
-		{"zeros that are more", "as long as", zeros(maxFrame), maxFrame - 1},
-		{"zeros with a wrong checksum", "CRC", flipped(zeros(maxFrame)), maxFrame},
+		{"zeros that are fewer", "as long as", zeros(long - 1), long},
+		{"zeros that are more", "as long as", zeros(long), long - 1},
+		{"zeros with a wrong checksum", "CRC", flipped(zeros(long)), long},
 		{"data that is too long", "not of zeros", piece(2 * MaxPiece), 2 * MaxPiece},
-		{"zeros that are cut", "EOF", zeros(maxFrame)[:3000], maxFrame},
+		{"zeros that are cut", "EOF", zeros(long)[:300], long},
 		{"a window that is too large", "window", unhex(t, "28b52ffd0488010000"), 100},
 		{"a content that is too large", "exceeds", unhex(t, "28b52ffda400000040010000"), 100},
 	} {
