@@ -48,8 +48,6 @@ type part struct {
 	zeros int64
 }
 
-func (p part) length() int64 { return int64(len(p.data)) + p.zeros }
-
 func (p part) write(w *Writer) error {
 	if p.data != nil {
 		return w.Write(context.Background(), p.data)
