@@ -100,6 +100,23 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// TestKnownZeros has the same frame twice, of which the table lies once.
+func TestKnownZeros(t *testing.T) {
+	const long = 5 * MaxPiece
+	e, err := newEncoder()
+	must(t, err)
+	frame, err := e.zeros(long)
+	must(t, err)
+	entries := appendEntry(appendEntry(nil, len(frame), long), len(frame), long-1)
+	i := open(t, Zstd, damaged(bytes.Repeat(frame, 2), entries, nil))
+	if _, err := i.ReadAt(make([]byte, 10), 0); err != nil {
+		t.Error(err)
+	}
+	if _, err := i.ReadAt(make([]byte, 10), long); err == nil {
+		t.Error("a frame is as long as the table says, whatever it holds")
+	}
+}
+
 // TestHostileSizes opens an image whose table takes more memory than a
 // reader may. All frames are the same few bytes.
 func TestHostileSizes(t *testing.T) {

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -183,6 +184,15 @@ func TestResume(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestManyFrames has a table of several pages.
+func TestManyFrames(t *testing.T) {
+	parts := make([]part, 2*pageEntries+3)
+	for i := range parts {
+		parts[i].data = binary.BigEndian.AppendUint64(nil, uint64(i))[8-1-i%7:]
+	}
+	wantDisk(t, open(t, Zstd, imageOf(t, Zstd, parts...)), joined(parts), rand.New(rand.NewPCG(1, 1)))
 }
 
 // tiny is an image of "abc" and five zeros, field by field of RFC 8878 and of

@@ -113,6 +113,24 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
+// TestStateIsACopy goes two ways from one state.
+func TestStateIsACopy(t *testing.T) {
+	ctx := context.Background()
+	w := begin(t, Zstd, &memory{})
+	for range 5 { // with room for more frames where these are kept
+		must(t, w.Write(ctx, []byte("abc")))
+	}
+	state := w.State()
+	must(t, w.Write(ctx, []byte("one way")))
+	want := slices.Clone(w.State().Frames)
+	other, err := Resume(state, &memory{})
+	must(t, err)
+	must(t, other.Write(ctx, []byte("the other way")))
+	if !slices.Equal(w.State().Frames, want) {
+		t.Error("what was resumed writes into the frames of the first")
+	}
+}
+
 // TestStateCostsNothing holds State to what can be asked every few seconds.
 func TestStateCostsNothing(t *testing.T) {
 	const frames = 100_000
