@@ -1,7 +1,7 @@
 //go:build !js
 
-// Browsers sign with keys of their own: their program goes without ECDSA, which
-// would be a seventh of it.
+// Browsers sign by WebCrypto: elliptic curves would be a sixth of what WebAssembly
+// links for an acquisition.
 
 package report
 
