@@ -90,7 +90,7 @@ describe("acquisitions", () => {
     const want = disk.bytes.slice().fill(0, lost.offset, lost.offset + lost.length);
     assert.ok(image.content.equals(want));
     assert.equal(log.hashes.sha256, sums(want).sha256);
-    await assert.rejects(pass(disk.device, ["sha256"]), { code: "EIO", stage: "transmission", message: /the sector is bad/ });
+    await assert.rejects(pass(disk.device, ["sha256"]), { code: "EIO", message: /the sector is bad/ });
     assert.deepEqual(await pass(disk.device, ["sha256"], { zeros: log.zeroFilled }), { sha256: sums(want).sha256 });
   });
 

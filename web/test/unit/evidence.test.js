@@ -227,7 +227,7 @@ test("an image is a read-only device, which closes the one beneath", async () =>
 });
 
 test("a log has a text", async () => {
-  assert.equal(await textOf(/** @type {any} */ ({ schema: "s", status: "complete" })), "Acquisition: complete");
+  assert.equal(await textOf(/** @type {any} */ ({ schema: "s", status: "complete" })), "Log of an acquisition\ncomplete");
   await assert.rejects(textOf(/** @type {any} */ ({})), { code: "INVALID_ARGUMENT" });
   assert.ok(allEnded());
 });
