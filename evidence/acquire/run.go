@@ -118,7 +118,7 @@ func (a *acquisition) before() Progress {
 // before work is ended too.
 func (a *acquisition) copy(ctx, work context.Context) error {
 	a.meter.tell()
-	plan := a.reader.plan(ctx, []report.Range{{Offset: a.offset, Length: a.Source.Size() - a.offset}})
+	plan := a.reader.plan(ctx, report.Range{Offset: a.offset, Length: a.Source.Size() - a.offset})
 	for p := range a.reader.read(ctx, plan, a.meter.tell) {
 		if ctx.Err() != nil {
 			break
