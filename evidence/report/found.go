@@ -48,7 +48,7 @@ func (l *Log) writeZeroFilled(p *printer) {
 		p.line(2, "None.")
 		return
 	}
-	p.line(2, counted(l.lost(), "byte")+" in "+counted(int64(len(l.ZeroFilled)), "range")+". Sectors are of 512 bytes.")
+	p.line(2, counted(l.lost(), "byte")+" in "+counted(int64(len(l.ZeroFilled)), "range")+". Bytes, and sectors of 512 bytes, count from the beginning of what was acquired.")
 	p.table([]string{"First byte", "Last byte", "Bytes", "First sector", "Last sector"}, func(yield func([]string) bool) {
 		for _, r := range l.ZeroFilled {
 			last := r.end() - 1

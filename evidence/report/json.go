@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 )
 
@@ -53,13 +52,13 @@ func Decode(encoded []byte) (*Log, error) {
 	if len(encoded) > MaxSize {
 		return nil, fmt.Errorf("a log of %d bytes is too long: at most %d are read", len(encoded), MaxSize)
 	}
-	// Of another schema, fields that are not known would be the lesser news.
+	// In another schema, fields that are not known are the lesser news.
 	var of struct{ Schema string }
 	if err := json.Unmarshal(encoded, &of); err != nil {
 		return nil, fmt.Errorf("this is no log of an acquisition: %w", err)
 	}
-	if of.Schema != Schema {
-		return nil, fmt.Errorf("this is a log in the schema %q, and %q is what can be read", shortened(of.Schema), Schema)
+	if err := checkSchema(of.Schema); err != nil {
+		return nil, err
 	}
 	l := new(Log)
 	decoder := json.NewDecoder(bytes.NewReader(encoded))
@@ -67,18 +66,26 @@ func Decode(encoded []byte) (*Log, error) {
 	if err := decoder.Decode(l); err != nil {
 		return nil, fmt.Errorf("this is no log of an acquisition: %w", err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the log")
+	if err := l.Check(); err != nil {
+		return nil, err
 	}
-	return l, l.Check()
+	return l, nil
+}
+
+func checkSchema(schema string) error {
+	if schema != Schema {
+		return fmt.Errorf("this is a log in the schema %q, and %q is what can be read", shortened(schema), Schema)
+	}
+	return nil
 }
 
 // Check tells whether a log that was kept elsewhere can be one. What Decode
 // returns without an error has passed it.
 func (l *Log) Check() error {
+	if err := checkSchema(l.Schema); err != nil {
+		return err
+	}
 	switch {
-	case l.Schema != Schema:
-		return fmt.Errorf("this is a log in the schema %q, and %q is what can be read", shortened(l.Schema), Schema)
 	case !slices.Contains([]Status{Running, Paused, Complete}, l.Status):
 		return fmt.Errorf("the log has the status %q, which is none", shortened(string(l.Status)))
 	case !within(Range{l.Source.Offset, l.Source.Length}, l.Source.Size):
@@ -103,7 +110,7 @@ func (l *Log) checkRanges() error {
 		end = r.end()
 	}
 	for _, s := range l.Sessions {
-		if s.From > s.To || !within(Range{s.From, s.To - s.From}, l.Source.Length) {
+		if s.To < s.From && !s.End.IsZero() || !within(Range{s.From, max(0, s.To-s.From)}, l.Source.Length) {
 			return fmt.Errorf("the log has a session from byte %d to %d, which can't be", s.From, s.To)
 		}
 	}

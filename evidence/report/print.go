@@ -1,10 +1,9 @@
 package report
 
 import (
+	"bufio"
 	"fmt"
-	"io"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,16 +13,11 @@ import (
 // labelWidth is how wide labels are, with the space behind them.
 const labelWidth = 22
 
-// A printer writes plain text, and keeps its first error.
-type printer struct {
-	w   io.Writer
-	err error
-}
+// A printer writes plain text. Its Flush returns the first error.
+type printer struct{ *bufio.Writer }
 
 func (p *printer) line(indent int, text string) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, strings.TrimRight(strings.Repeat(" ", indent)+text, " ")+"\n")
-	}
+	_, _ = p.WriteString(strings.TrimRight(strings.Repeat(" ", indent)+text, " ") + "\n")
 }
 
 func (p *printer) heading(text string) {
@@ -59,31 +53,31 @@ func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") 
 // table aligns columns to the right, or to the left where the header begins
 // with "<". It goes through the rows twice, since there can be many.
 func (p *printer) table(header []string, rows iter.Seq[[]string]) {
-	formats := make([]string, len(header))
+	titles, widths := make([]string, len(header)), make([]int, len(header))
 	for i, title := range header {
-		width := utf8.RuneCountInString(strings.TrimPrefix(title, "<"))
-		for cells := range rows {
-			width = max(width, utf8.RuneCountInString(cells[i]))
-		}
-		formats[i] = "%" + strconv.Itoa(width) + "s  "
-		if strings.HasPrefix(title, "<") {
-			formats[i] = "%-" + formats[i][1:]
-		}
+		titles[i] = strings.TrimPrefix(title, "<")
+		widths[i] = len(titles[i])
 	}
-	titles := slices.Clone(header)
-	for i := range titles {
-		titles[i] = strings.TrimPrefix(titles[i], "<")
-	}
-	p.cells(formats, titles)
 	for cells := range rows {
-		p.cells(formats, cells)
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for i := range widths {
+		if titles[i] != header[i] {
+			widths[i] = -widths[i] // of fmt, to the left
+		}
+	}
+	p.cells(widths, titles)
+	for cells := range rows {
+		p.cells(widths, cells)
 	}
 }
 
-func (p *printer) cells(formats, cells []string) {
+func (p *printer) cells(widths []int, cells []string) {
 	var b strings.Builder
 	for i, cell := range cells {
-		fmt.Fprintf(&b, formats[i], cell)
+		fmt.Fprintf(&b, "%*s  ", widths[i], cell)
 	}
 	p.line(2, b.String())
 }
@@ -107,24 +101,33 @@ func counted(n int64, thing string) string {
 
 // visible is what others say, in one line and with nothing hidden: what does not
 // print, and what turns the direction of writing, is \xNN for a byte or a
-// control character, and else \uNNNN or \UNNNNNNNN. A backslash is \\.
+// control character, and else \uNNNN or \UNNNNNNNN. A backslash is \\, and a
+// space at an end \x20.
 func visible(s string) string {
-	var b strings.Builder
+	b := make([]byte, 0, len(s))
 	for i, r := range s {
 		switch {
 		case r == '\\':
-			b.WriteString(`\\`)
+			b = append(b, `\\`...)
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02X`, s[i])
+			b = appendHex(b, 'x', 2, rune(s[i]))
+		case r < ' ', r == ' ' && (i == 0 || i == len(s)-1), r == 0x7F:
+			b = appendHex(b, 'x', 2, r)
 		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02X`, r)
+			b = utf8.AppendRune(b, r)
 		case r <= 0xFFFF:
-			fmt.Fprintf(&b, `\u%04X`, r)
+			b = appendHex(b, 'u', 4, r)
 		default:
-			fmt.Fprintf(&b, `\U%08X`, r)
+			b = appendHex(b, 'U', 8, r)
 		}
 	}
-	return b.String()
+	return string(b)
+}
+
+func appendHex(b []byte, kind byte, digits int, r rune) []byte {
+	b = append(b, '\\', kind)
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		b = append(b, "0123456789ABCDEF"[r>>shift&0xF])
+	}
+	return b
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"cmp"
 	"io"
 	"strings"
@@ -10,7 +11,7 @@ import (
 // WriteText writes the log for people, as plain text in UTF-8. What others said,
 // be it the server, the page or the examiner, can't look like a line of it.
 func (l *Log) WriteText(w io.Writer) error {
-	p := &printer{w: w}
+	p := &printer{bufio.NewWriter(w)}
 	p.line(0, "Log of an acquisition")
 	p.line(0, "=====================")
 	p.line(0, "")
@@ -21,6 +22,7 @@ func (l *Log) WriteText(w io.Writer) error {
 	l.writeCase(p)
 	l.writeSource(p)
 	l.writeImage(p)
+	l.writeSettings(p)
 	l.writeSessions(p)
 	l.writeBlockStatus(p)
 	l.writeErrors(p)
@@ -29,18 +31,17 @@ func (l *Log) WriteText(w io.Writer) error {
 	l.writePasses(p)
 	l.writeTool(p)
 	l.writeSigner(p)
-	return p.err
+	return p.Flush()
 }
 
 // outcome is what came of it, in a sentence.
 func (l *Log) outcome() string {
 	length := counted(l.Source.Length, "byte")
-	lost := counted(l.lost(), "byte") + " in " + counted(int64(len(l.ZeroFilled)), "range") + " could not be read and are zeros in the image"
 	switch {
 	case l.Status == Complete && len(l.ZeroFilled) == 0:
 		return "Complete: " + length + "; nothing was unreadable."
 	case l.Status == Complete:
-		return "Complete: " + length + "; " + lost + "."
+		return "Complete: " + length + "; " + l.unreadable() + "."
 	}
 	sentence := "Running, or ended from outside, and last known at"
 	if l.Status == Paused {
@@ -48,9 +49,17 @@ func (l *Log) outcome() string {
 	}
 	sentence += " byte " + grouped(l.reached()) + " of " + grouped(l.Source.Length) + ": the image is right up to there"
 	if len(l.ZeroFilled) > 0 {
-		sentence += ", but " + lost
+		sentence += ", but " + l.unreadable()
 	}
 	return sentence + "; the rest is missing."
+}
+
+func (l *Log) unreadable() string {
+	zeros := " could not be read and are zeros in the image"
+	if l.lost() == 1 {
+		zeros = " could not be read and is zero in the image"
+	}
+	return counted(l.lost(), "byte") + " in " + counted(int64(len(l.ZeroFilled)), "range") + zeros
 }
 
 // reached is the byte up to which the image goes.
@@ -86,7 +95,7 @@ func (l *Log) doubt() string {
 	if doubts == nil {
 		return ""
 	}
-	return "Attention: " + strings.Join(doubts, ", ") + " (see Passes)."
+	return "Attention: " + strings.Join(doubts, ", ") + " (see below)."
 }
 
 func (l *Log) writeCase(p *printer) {
@@ -135,8 +144,14 @@ func (l *Log) writeImage(p *printer) {
 	if l.Image.Size > 0 {
 		p.row("Size of the file", counted(l.Image.Size, "byte"))
 	}
-	p.row("Read with", counted(int64(l.Settings.Retries), "retry")+" after a failure, down to "+counted(l.Settings.Smallest, "byte"))
-	p.row("Holes", map[bool]string{true: "not read where the server says that they read as zeros", false: "read"}[l.Settings.SkipHoles])
+}
+
+func (l *Log) writeSettings(p *printer) {
+	p.heading("Acquisition")
+	p.said("Hashes", strings.Join(l.Settings.Hashes, ", "))
+	p.row("Retries", grouped(int64(l.Settings.Retries))+" of a read that fails, with reads of every size")
+	p.row("Smallest read", counted(l.Settings.Smallest, "byte"))
+	p.row("Zeros and holes", map[bool]string{true: "not read, where the server tells of them", false: "read"}[l.Settings.SkipHoles])
 	p.time("Start", l.Start)
 	p.time("End", l.End)
 	if l.End.After(l.Start) {
