@@ -129,6 +129,10 @@ func TestSmallest(t *testing.T) {
 		{5000, 4096, 8192}, {1 << 20, 1, 1 << 20}, {1<<20 + 1, 1, 1 << 20}, {1 << 62, 1<<63 - 1, 1 << 20},
 	} {
 		r := newReader(nil, report.Settings{Smallest: c.chosen}, report.Source{MinimumSize: c.block})
+		log := &report.Log{Settings: report.Settings{Smallest: c.chosen}, Source: report.Source{MinimumSize: c.block}}
+		if err := Run(t.Context(), Job{Source: new(fakeDisk), Log: log}, 0); err != nil || log.Settings.Smallest != c.want {
+			t.Errorf("of %d, with blocks of %d: the log has %d, %v", c.chosen, c.block, log.Settings.Smallest, err)
+		}
 		if r.smallest != c.want {
 			t.Errorf("of %d, with blocks of %d: %d, want %d", c.chosen, c.block, r.smallest, c.want)
 		}
