@@ -146,9 +146,9 @@ export class Bytes {
 
   async #save() {
     const { from, length } = this.view.selection;
-    const { device } = this.#session ?? {};
+    const { device, name: disk } = this.#session ?? {};
     if (!device || length === 0) return;
-    const name = `${device.exportName || "disk"}-0x${hexOffset(from)}-${length}.bin`;
+    const name = `${disk}-0x${hexOffset(from)}-${length}.bin`;
     try {
       await this.#progress.run(`Saving ${humanSize(length)}`, (signal, onProgress) => saveAs(region(device, { offset: from, length }), name, {
         signal, onProgress: ({ total = length, ...state }) => onProgress({ ...state, total }),
