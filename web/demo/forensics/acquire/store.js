@@ -24,6 +24,7 @@ const longestAbout = 64 << 10;
  * @property {number} started as Date.now() tells it
  * @property {number} done bytes that are in the image
  * @property {"paused" | "complete"} status one that runs, and is not in use, was paused by the end of its page
+ * @property {("image" | "export")[]} passes to be made afterwards
  * @property {boolean} [saved] whether the image went out of the browser as a whole
  */
 
