@@ -4,7 +4,6 @@ import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize, visible } from "../../page/text.js";
 import { titleOf } from "../../inspect/overview/bar.js";
 import { ExpectedError, algorithms, expectedOf, names } from "./expected.js";
-import { failureOf } from "./failure.js";
 import { Results } from "./results.js";
 import { hashOf, subjectOf } from "./run.js";
 import { showVerdict } from "./verdict.js";
@@ -137,7 +136,7 @@ export class Hashing {
     } catch (/** @type {any} */ error) {
       if (session.signal.aborted) this.#tell("Stopped: the disk was closed. Nothing is known of a hash before its end; begin it anew.");
       else if (error?.name === "AbortError") this.#tell("Stopped. Nothing is known of a hash before its end.");
-      else this.#report("There is no hash.", failureOf(error, subject));
+      else this.#report("There is no hash.", error);
     } finally {
       this.#start.disabled = this.#session === undefined;
     }

@@ -2,6 +2,7 @@
 import { hash } from "../../../client/copy/index.js";
 import { region } from "../../../client/layers/index.js";
 import { names as known } from "./expected.js";
+import { firstBad, unreadable, watched } from "./failure.js";
 
 /** @typedef {import("./expected.js").HashName} HashName */
 /** @typedef {import("./expected.js").Sums} Sums */
@@ -14,6 +15,7 @@ import { names as known } from "./expected.js";
  * @property {number} length
  * @property {string} name not made visible
  * @property {string} disk the name of its disk, the same
+ * @property {boolean} isFile
  */
 
 /**
@@ -31,27 +33,33 @@ import { names as known } from "./expected.js";
  * @param {string} disk
  * @returns {Subject}
  */
-export function subjectOf({ device, name, offset = 0, length = device.size - offset }, disk) {
-  return { device, offset, length, name, disk };
+export function subjectOf({ device, name, offset = 0, length = device.size - offset, close }, disk) {
+  return { device, offset, length, name, disk, isFile: Boolean(close) };
 }
+
+/** @typedef {{signal: AbortSignal, onProgress: (state: import("../../../client/progress.js").ProgressState) => void}} Options */
 
 /**
  * @param {Subject} subject
  * @param {readonly HashName[]} names
- * @param {{signal: AbortSignal, onProgress: (state: import("../../../client/progress.js").ProgressState) => void}} options
- * @returns {Promise<Run>} rejects as hash() does
+ * @param {Options} options
+ * @returns {Promise<Run>} rejects as hash() does, and where a sector can't be
+ *   read with an error that says which
  */
 export async function hashOf(subject, names, { signal, onProgress }) {
-  const { device, offset, length } = subject;
+  const { device, failed } = watched(region(subject.device, { offset: subject.offset, length: subject.length }));
   const start = new Date().toISOString();
   const began = performance.now();
   let skipped = 0;
-  const sums = await hash(region(device, { offset, length }), [...names], {
+  const sums = await hash(device, [...names], {
     signal,
     onProgress: (state) => {
       skipped = state.skipped;
       onProgress(state);
     },
+  }).catch(async (error) => {
+    const range = failed();
+    throw range && !signal.aborted ? unreadable(error, subject, await firstBad(device, range, signal)) : error;
   });
   return { subject, sums: inOrder(sums), start, seconds: (performance.now() - began) / 1000, skipped };
 }
