@@ -1,4 +1,13 @@
+import { checkDevice } from "../checks.js";
 import { invalid } from "../errors.js";
+import { choose, choosePass } from "./choices.js";
+import { Crew } from "./crew.js";
+import { Desk } from "./desk.js";
+
+/** How long the last state may take after an abort, in milliseconds. */
+const stopLimit = 10_000;
+/** How long the sink may take for what it was given, after a failure, in milliseconds. */
+const idleLimit = 6000;
 
 /** @typedef {import("../device.js").BlockDevice} BlockDevice */
 /** @typedef {import("./sinks.js").Sink} Sink */
@@ -17,13 +26,7 @@ import { invalid } from "../errors.js";
  * @property {{name: string}} [image]
  */
 
-/**
- * @typedef {object} Files
- * @property {string | URL | WebAssembly.Module} [wasm] where acquire.wasm is, if not
- *   beside the client's modules, or what it compiles to
- * @property {string | URL | (() => Worker)} [worker] where evidence/worker.js is, if
- *   not beside this module, or a function that starts a Worker with it
- */
+/** @typedef {import("./calls.js").Files} Files */
 
 /**
  * @typedef {object} Choices
@@ -59,7 +62,10 @@ import { invalid } from "../errors.js";
  *   or the signal's reason
  */
 export async function acquire(device, sink, options = {}) {
-  throw invalid(`not yet: ${device.size} ${sink} ${options}`);
+  const { wish, hashes, listeners, files, signal } = choose(options);
+  checkDevice(device);
+  const desk = new Desk({ ...listeners, sink: checkSink(sink) });
+  return reading("acquire", { device, hashes, desk, wish, files, signal });
 }
 
 /**
@@ -81,5 +87,53 @@ export async function acquire(device, sink, options = {}) {
  * @returns {Promise<Record<Name, string>>} in lower-case hex
  */
 export async function pass(device, hashes, options = {}) {
-  throw invalid(`not yet: ${device.size} ${hashes} ${options}`);
+  const { wish, listeners, files, signal } = choosePass(hashes, options);
+  checkDevice(device);
+  return reading("pass", { device, hashes, desk: new Desk(listeners), wish, files, signal });
+}
+
+/**
+ * @param {"acquire" | "pass"} method
+ * @param {{device: BlockDevice, hashes: readonly string[], desk: Desk, wish: string, files: Files, signal?: AbortSignal}} job
+ * @returns {Promise<any>}
+ */
+async function reading(method, { device, hashes, desk, wish, files, signal }) {
+  signal?.throwIfAborted();
+  const crew = new Crew(files);
+  try {
+    await crew.start(device, hashes, signal);
+    return await patiently(crew.call(method, desk.port, wish, signal), signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw desk.original(error);
+  } finally {
+    await crew.end();
+    await desk.close(idleLimit);
+  }
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} work that ends by itself soon after an abort
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>} rejects at the limit, if it does not
+ */
+async function patiently(work, signal) {
+  let timer, abort = () => {};
+  const late = new Promise((_, reject) => {
+    abort = () => { timer = setTimeout(reject, stopLimit, signal?.reason); };
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+  try {
+    return await /** @type {Promise<T>} */ (Promise.race([work, late]));
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** @param {any} sink @returns {Sink} */
+function checkSink(sink) {
+  if (["write", "skip", "sync", "size", "truncate"].every((name) => typeof sink?.[name] === "function")) return sink;
+  throw invalid("An image goes to a sink: what storedSink, fileSink or streamSink gives, or an object with write, skip, sync, size and truncate.");
 }

@@ -1,5 +1,6 @@
 // The bytes of a disk: the view, what leads to a place in it, and what can be
 // done with what is chosen.
+import { copyText } from "../../page/clipboard.js";
 import { byId } from "../../page/dom.js";
 import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize, visible } from "../../page/text.js";
@@ -7,7 +8,7 @@ import { region } from "../../../client/layers/region.js";
 import { saveAs } from "../../../client/save/index.js";
 import { titleOf } from "../overview/bar.js";
 import { BookmarksPanel } from "./bookmarkspanel.js";
-import { asHex, asText, copyText, maxCopy } from "./copy.js";
+import { asHex, asText, maxCopy } from "./copy.js";
 import { startGoTo } from "./goto.js";
 import { startPointer } from "./pointer.js";
 import { hexOffset } from "./position.js";
