@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// damaged is an image of two frames that was made otherwise than by a Writer.
+// damaged is an image that was made otherwise than by a Writer.
 func damaged(frames, entries []byte, change func(header, footer []byte)) []byte {
 	header, footer := tableEnds(len(entries) / entrySize)
 	if change != nil {
@@ -76,8 +76,8 @@ func TestReadRefuses(t *testing.T) {
 		length     int
 	}{
 		{"a piece that is shorter", "as long as", piece(100), 101},
-		{"a piece that is longer", "exceeded", piece(100), 99},
-		{"two frames", "exceeded", append(piece(100), piece(100)...), 100},
+		{"a piece that is longer", "bigger", piece(100), 99},
+		{"two frames", "exceeds", append(piece(100), piece(100)...), 100},
 		{"a wrong checksum", "CRC", flipped(piece(100)), 100},
 		{"no frame", "magic", []byte("this is no frame of Zstandard"), 100},
 		{"zeros that are fewer", "as long as", zeros(maxFrame - 1), maxFrame},
@@ -86,7 +86,7 @@ func TestReadRefuses(t *testing.T) {
 		{"data that is too long", "not of zeros", piece(2 * MaxPiece), 2 * MaxPiece},
 		{"zeros that are cut", "EOF", zeros(maxFrame)[:3000], maxFrame},
 		{"a window that is too large", "window", unhex(t, "28b52ffd0488010000"), 100},
-		{"a content that is too large", "exceeded", unhex(t, "28b52ffda400000040010000"), 100},
+		{"a content that is too large", "exceeds", unhex(t, "28b52ffda400000040010000"), 100},
 	} {
 		file := damaged(c.frame, appendEntry(nil, len(c.frame), c.length), nil)
 		i := open(t, Zstd, file)
@@ -99,7 +99,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// TestHoleOfManyTebibytes opens an image whose table takes more memory than a
+// TestHostileSizes opens an image whose table takes more memory than a
 // reader may. All frames are the same few bytes.
 func TestHostileSizes(t *testing.T) {
 	e, err := newEncoder()
