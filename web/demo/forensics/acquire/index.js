@@ -100,7 +100,7 @@ export class Acquisitions {
     const note = byId("acquire-busy", HTMLElement);
     note.hidden = !this.#current;
     note.textContent = busy ? "An acquisition is under way: see below. Another can begin when it has ended." : `An acquisition is ${phase === "complete" ? "complete" : "paused"}: see below. Close it to begin another.`;
-    byId("acquire-form", HTMLFormElement).inert = Boolean(this.#current);
+    byId("acquire-form", HTMLFormElement).hidden = Boolean(this.#current);
     this.#view.show(this.#current, this.#session);
     this.#result.show(this.#current, this.#session);
   }

@@ -47,7 +47,7 @@ export class AcquisitionView {
   show(acquisition, session) {
     this.#box.hidden = !acquisition;
     if (!acquisition) return;
-    const { phase, busy, name, place } = acquisition;
+    const { phase, busy, name } = acquisition;
     put(this.#title, visible(name));
     put(this.#status, statusOf(acquisition));
     this.#showNote(acquisition, session);
@@ -57,7 +57,9 @@ export class AcquisitionView {
     this.#pause.textContent = phase === "passing" ? "Stop" : "Pause";
     this.#go.hidden = phase !== "paused";
     this.#go.disabled = !session || Boolean(acquisition.obstacle(session));
-    this.#discard.hidden = busy || (phase === "complete" && !place.kept);
+    const place = byId(phase === "complete" ? "result-saves" : "acquisition-actions", HTMLElement);
+    if (this.#discard.parentElement !== place) place.append(this.#discard);
+    this.#discard.hidden = busy || (phase === "complete" && !acquisition.place.kept);
     this.#discard.textContent = phase === "complete" ? "Discard the copy in this browser…" : "Discard…";
     this.#close.hidden = busy;
   }
@@ -115,8 +117,15 @@ function statusOf({ phase, progress, passOf, log, failure }) {
   if (phase === "passing") return `Reading ${passNames[passOf ?? "image"]} once more…`;
   if (phase === "running") return progress?.recovering ? "Running: it reads again, in smaller pieces, what could not be read." : progress ? "Running." : "Beginning…";
   if (phase === "paused") return failure === undefined ? "Paused." : "Paused by a failure. What was acquired is kept.";
-  const lost = log ? lostOf(log) : 0;
-  return lost === 0 ? "Complete: every byte was read." : `Complete, but ${humanSize(lost)} could not be read, and are zeros in the image. The log says where.`;
+  return log ? completeWords(log) : "";
+}
+
+/** @param {import("../../../client/evidence/index.js").Log} log */
+function completeWords(log) {
+  const lost = lostOf(log), { skipped } = log.blockStatus;
+  const parts = [`${humanSize(log.transferred)} read`, ...skipped ? [`${humanSize(skipped)} skipped, which the server tells as zeros`] : []];
+  if (lost === 0) return `Complete: ${parts.join(", ")}.`;
+  return `Complete, but ${humanSize(lost)} could not be read and are zeros in the image: the log says where. ${parts.join(", ")}.`;
 }
 
 /**
