@@ -80,12 +80,12 @@ inEachBrowser("the page of evidence", ({ page: openPage, name: browser }) => {
     const disk = await readFile(made.file);
     await it.page.click("#tab-hash");
     await it.check({ "hash-md5": true, "hash-sha1": true, "hash-sha512": true });
-    const whole = await hashed(/The whole disk of export disk[^]*Offset 0, length 67.108.864 bytes; 20..-..-.. ..:..:.. UTC, .* seconds, .*B\/s; .* not read/);
+    const whole = await hashed(/The whole disk, default export[^]*Offset 0, length 67.108.864 bytes; 20..-..-.. ..:..:.. UTC, .* seconds, .*B\/s; .* not read/);
     assert.deepEqual(whole.map((row) => row.slice(0, 2)), titled(await sumsOf(disk)));
 
     await it.page.click("#tab-overview");
     await it.page.click('#parts-body button[aria-label^="Hash: Partition 1"]');
-    const part = await hashed(/Partition 1/);
+    const part = await hashed(/^Partition 1, default export/);
     assert.deepEqual(part.map((row) => row.slice(0, 2)), titled(await sumsOf(disk.subarray(partition.offset, partition.offset + partition.length))));
 
     await it.page.click("#tab-overview");

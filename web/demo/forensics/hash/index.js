@@ -29,6 +29,7 @@ export class Hashing {
   #results = new Results((run) => { this.#again(run); });
   #report;
   /** @type {Session | undefined} */ #session;
+  /** What is open, in words. */ #disk = "";
   /** In the order of the list. @type {Subject[]} */ #subjects = [];
   /** Lets go of files that came for this. @type {(() => void)[]} */ #closing = [];
 
@@ -47,7 +48,8 @@ export class Hashing {
 
   /** @param {Session} session */
   show(session) {
-    const { device, layout, name: disk } = session;
+    const { device, layout } = session;
+    const disk = this.#disk = diskOf(session.facts());
     this.#session = session;
     const parts = layout.parts.filter(({ kind, length, offset }) => length > 0 && offset < device.size && (kind === "partition" || kind === "unallocated"));
     this.#subjects = [{ device, name: "The whole disk" }, ...parts.slice(0, maxParts).map((part) => (
@@ -60,8 +62,7 @@ export class Hashing {
 
   /** Chooses what is hashed next. @param {Stretch} what */
   choose(what) {
-    const { name: disk = "" } = this.#session ?? {};
-    const subject = subjectOf(what, disk);
+    const subject = subjectOf(what, this.#disk);
     let at = what.close ? -1 : this.#subjects.findIndex((s) => s.device === subject.device && s.offset === subject.offset && s.length === subject.length);
     if (at < 0) {
       at = this.#subjects.push(subject) - 1;
@@ -159,6 +160,11 @@ export class Hashing {
     for (const close of this.#closing.splice(0)) close();
     this.#subjects = [];
   }
+}
+
+/** @param {{exportName: string}} facts */
+function diskOf({ exportName }) {
+  return exportName ? `export ${exportName}` : "default export";
 }
 
 /** @param {HashName} name */

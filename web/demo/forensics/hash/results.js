@@ -50,7 +50,7 @@ export class Results {
     head.scope = "rowgroup";
     head.colSpan = 3;
     const { name, disk } = run.subject;
-    head.append(element("span", visible(name), "foreign"), " of export ", element("span", visible(disk), "foreign"), element("p", aboutRun(run), "hint figures"));
+    head.append(element("span", visible(name), "foreign"), ", ", element("span", visible(disk), "foreign"), element("p", aboutRun(run), "hint figures"));
     const cell = element("td");
     const again = button("Hash again and compare", () => this.#again(run));
     again.setAttribute("aria-label", `Hash again and compare: ${visible(name)}`);

@@ -14,7 +14,7 @@ import { firstBad, unreadable, watched } from "./failure.js";
  * @property {number} offset of the stretch on the device
  * @property {number} length
  * @property {string} name not made visible
- * @property {string} disk the name of its disk, the same
+ * @property {string} disk such as "export vda", the same
  * @property {boolean} isFile
  */
 
