@@ -40,7 +40,7 @@ export class AcquireForm {
   /** @param {Session} session */
   show({ name, device, layout }) {
     this.#diskName = name;
-    const parts = layout.parts.filter(({ kind, length }) => length > 0 && (kind === "partition" || kind === "unallocated")).slice(0, maxParts);
+    const parts = layout.parts.filter(({ kind, length, offset }) => length > 0 && offset < device.size && (kind === "partition" || kind === "unallocated")).slice(0, maxParts);
     this.#choices = new Map([["disk", { offset: 0, length: device.size, name: "" }]]);
     this.#what.replaceChildren(option("disk", `The whole disk, ${humanSize(device.size)}`));
     for (const [i, part] of parts.entries()) this.#add(`part-${i}`, { offset: part.offset, length: Math.min(part.length, device.size - part.offset), name: titleOf(part) });
