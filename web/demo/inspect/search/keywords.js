@@ -4,7 +4,7 @@ import { NeedleError, needleOf } from "./needles.js";
 /** The largest file of keywords that is read, in bytes. */
 export const maxFile = 64 << 10;
 /** What is searched for at once; each encoding of a text counts. The package takes no more. */
-export const maxNeedles = 64;
+export const maxNeedles = 3072;
 
 /** @typedef {import("./needles.js").Needle} Needle */
 /** @typedef {import("./needles.js").NeedleKind} NeedleKind */
