@@ -134,6 +134,13 @@ export class AcquirePage {
     return JSON.parse(await readFile(await this.save("#save-log", `${name}.log.json`), "utf8"));
   }
 
+  /** Discards the one that is in sight, and closes the tab. @param {string} name */
+  async discard(name) {
+    await this.clickAndAgree("#acquisition-discard");
+    await until(this.page, (kept) => Boolean(document.getElementById("acquisition")?.hidden) && !document.getElementById("kept-rows")?.innerText.includes(kept), name);
+    await this.page.close();
+  }
+
   quiet() {
     assert.deepEqual(this.complaints, []);
   }
