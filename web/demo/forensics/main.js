@@ -30,6 +30,7 @@ function make(page) {
       hashing.close();
       acquisitions.close();
     },
+    meanwhile: "What is under way waits, and goes on by itself.",
     ended: ended.map((id) => byId(id, HTMLElement)),
   };
 }
