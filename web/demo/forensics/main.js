@@ -4,7 +4,7 @@ import { byId } from "../page/dom.js";
 import { startDiskPage } from "../inspect/page.js";
 import { Acquisitions } from "./acquire/index.js";
 import { Hashing } from "./hash/index.js";
-import { showReadOnly } from "./readonly/index.js";
+import { showReadOnly, startReadOnly } from "./readonly/index.js";
 import { ownOf } from "./session.js";
 
 /** @typedef {import("./session.js").Session} Session */
@@ -15,9 +15,13 @@ const ended = ["disconnect", "overview", "files", "bytes", "search"];
 
 /** @param {Page} page @returns {import("../inspect/page.js").Beside<Session>} */
 function make(page) {
+  startReadOnly();
   const hashing = new Hashing(page.report);
   const acquisitions = new Acquisitions(page.report);
-  const jobs = [job(page, "Hash", "tab-hash", hashing), job(page, "Acquire", "tab-acquire", acquisitions)];
+  const jobs = [
+    { word: "Hash", takesFiles: true, take: taking(page, "tab-hash", hashing) },
+    { word: "Acquire", takesFiles: false, take: taking(page, "tab-acquire", acquisitions) },
+  ];
   return {
     // From here on nobody has the disk but who tells of its end and its outages.
     begin: (disk, place) => ({ device: readOnlyView(disk), jobs, ...ownOf(disk, place) }),
@@ -30,23 +34,21 @@ function make(page) {
       hashing.close();
       acquisitions.close();
     },
+    meanwhile: "What is under way waits, and goes on by itself.",
     ended: ended.map((id) => byId(id, HTMLElement)),
   };
 }
 
 /**
+ * Shows a tab, and hands over what was chosen elsewhere.
  * @param {Page} page
- * @param {string} word
  * @param {string} tab
  * @param {{choose: (what: import("./session.js").Stretch) => void}} taker
  */
-function job(page, word, tab, taker) {
-  return {
-    word,
-    take: (/** @type {import("./session.js").Stretch} */ what) => {
-      page.showTab(tab, true);
-      taker.choose(what);
-    },
+function taking(page, tab, taker) {
+  return (/** @type {import("./session.js").Stretch} */ what) => {
+    page.showTab(tab, true);
+    taker.choose(what);
   };
 }
 

@@ -31,6 +31,7 @@ import { startTabs } from "./tabs.js";
  *   other
  * @property {(session: S, again: boolean) => void} show
  * @property {() => void} close
+ * @property {string} [meanwhile] what becomes of the page's work in an outage, in a sentence
  * @property {HTMLElement[]} [ended] what is of no use once the disk is closed; by default all
  */
 
@@ -156,7 +157,7 @@ export class DiskPage {
     this.#connect.open = false;
     this.#title.textContent = visible(disk.exportName) || "Default export";
     showFacts(disk);
-    showOutages(disk, "What you see is from before.");
+    showOutages(disk, this.#beside.meanwhile ?? "What you see is from before.");
     if (!again) this.showTab("tab-overview");
     this.#overview.show(session);
     this.#bytes.show(session, again);

@@ -16,9 +16,10 @@
  */
 
 /**
- * Something that a page does with a stretch of the disk or with a file.
+ * Something that a page does with a stretch of the disk, or with a file.
  * @typedef {object} Job
  * @property {string} word of its buttons, such as "Hash"
+ * @property {boolean} takesFiles and not only stretches of the disk
  * @property {(what: Stretch) => void} take goes there and offers to do it
  */
 

@@ -5,16 +5,16 @@ import { createHash, randomBytes } from "node:crypto";
 import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { inEachBrowser, until } from "./browsers.js";
+import { inEachBrowser } from "./browsers.js";
 import { serveWithBadSector } from "./inspect-disk.js";
 import { Lab, pattern } from "./lab.js";
 import { restart } from "./path.js";
 import { run } from "./processes.js";
 
 const MiB = 1 << 20;
-const size = 128 * MiB + 512;
+const size = 64 * MiB + 512;
 /** What of the disk is no hole: texts that compress, and noise that does not. */
-const parts = /** @type {[number, Buffer][]} */ ([[0, pattern(0, 6 * MiB + 512)], [50 * MiB + 4096, randomBytes(6 * MiB)], [100 * MiB, pattern(100 * MiB, 64 << 10)], [size - MiB, randomBytes(MiB)]]);
+const parts = /** @type {[number, Buffer][]} */ ([[0, pattern(0, 6 * MiB + 512)], [30 * MiB + 4096, randomBytes(6 * MiB)], [50 * MiB, pattern(50 * MiB, 64 << 10)], [size - MiB, randomBytes(MiB)]]);
 const dataBytes = parts.reduce((sum, [, bytes]) => sum + bytes.length, 0);
 
 /** @param {string} file */
@@ -39,9 +39,8 @@ async function prepare(/** @type {any} */ options) {
     await file.write(0, new TextEncoder().encode(JSON.stringify(value)));
     await file.flush();
   };
-  /** Acquires until the end, or until stop says so of a progress; what becomes of it is left in the page. */
-  const run = async (/** @type {string} */ url, /** @type {string} */ id, /** @type {any} */ { resume, stopAt = Infinity, ...choices } = {}) => {
-    Object.assign(page, { states: 0, progress: undefined, outcome: undefined });
+  /** Acquires until the end, or until so much is done. */
+  const run = async (/** @type {string} */ url, /** @type {string} */ id, /** @type {any} */ { resume, stopAt = Infinity, ...choices } = {}, hear = { state() {}, progress(/** @type {any} */ _) {} }) => {
     const disk = await open(url, options);
     const folder = await opfsFolder("acquisition", id);
     const [image, state] = await Promise.all(["image", "state"].map((name) => folder.open(name)));
@@ -52,10 +51,10 @@ async function prepare(/** @type {any} */ options) {
         facts: resume ? undefined : { case: { examiner: "the lab" }, source: { export: disk.exportName, size: disk.size, readOnly: disk.readOnly } },
         onState: async (/** @type {any} */ s) => {
           await keep(state, s);
-          page.states++;
+          hear.state();
         },
         onProgress(/** @type {any} */ p) {
-          page.progress = p;
+          hear.progress(p);
           if (p.done >= stopAt) controller.abort("enough");
         },
       });
@@ -92,7 +91,11 @@ async function prepare(/** @type {any} */ options) {
       reader.readAsDataURL(blob);
     });
   };
-  const begin = (/** @type {any[]} */ ...args) => void run(.../** @type {[string, string, any]} */ (args)).then((outcome) => { page.outcome = outcome; }, (error) => { page.outcome = { failed: String(error) }; });
+  /** Begins to acquire; fulfils at the first state, or when so much is done. */
+  const begin = (/** @type {string} */ url, /** @type {string} */ id, /** @type {any} */ choices, done = Infinity) => new Promise((resolve) => {
+    page.outcome = run(url, id, choices, { state: () => resolve("a state"), progress: (/** @type {any} */ p) => void (p.done > done && resolve("much")) });
+    page.outcome.then(resolve, resolve);
+  });
   Object.assign(page, { run, begin, readBack, bytesOf, textOf });
 }
 
@@ -180,8 +183,8 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   });
 
   test("one whose page is closed goes on from the last state", async () => {
-    await page.evaluate((url) => /** @type {any} */ (globalThis).begin(url, "closed", { format: "zstd", hashes: ["sha1", "sha256"] }), bridge.url("slow"));
-    await until(page, () => /** @type {any} */ (globalThis).states > 0);
+    const came = await page.evaluate((url) => /** @type {any} */ (globalThis).begin(url, "closed", { format: "zstd", hashes: ["sha1", "sha256"] }), bridge.url("slow"));
+    assert.equal(came, "a state");
     await page.reload();
     await page.evaluate(prepare, options);
     const { log } = complete(await acquired("plain", "closed", { resume: true }));
@@ -192,10 +195,9 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   });
 
   test("a server that is killed and comes back is waited for", async () => {
-    await page.evaluate((url) => /** @type {any} */ (globalThis).begin(url, "killed"), bridge.url("slow"));
-    await until(page, () => /** @type {any} */ (globalThis).progress?.done > 1 << 20);
+    const came = await page.evaluate((url, done) => /** @type {any} */ (globalThis).begin(url, "killed", {}, done), bridge.url("slow"), MiB);
+    assert.equal(came, "much");
     await restart(slow, 500);
-    await until(page, () => !!(/** @type {any} */ (globalThis).outcome));
     const { log } = complete(await page.evaluate(() => /** @type {any} */ (globalThis).outcome));
     assert.deepEqual([log.hashes.sha256, log.errors], [sum, []]);
     assert.equal((await readBack("killed")).file, sum);

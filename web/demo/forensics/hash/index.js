@@ -16,6 +16,8 @@ import { showVerdict } from "./verdict.js";
 
 /** Parts that the list has at most; others come from the overview. */
 const maxParts = 128;
+/** Files that the list has at most. */
+const maxFiles = 64;
 
 export class Hashing {
   #what = byId("hash-what", HTMLSelectElement);
@@ -31,7 +33,7 @@ export class Hashing {
   /** @type {Session | undefined} */ #session;
   /** What is open, in words. */ #disk = "";
   /** In the order of the list. @type {Subject[]} */ #subjects = [];
-  /** Lets go of files that came for this. @type {(() => void)[]} */ #closing = [];
+  /** Lets go of the files in the list, in its order. @type {(() => void)[]} */ #closing = [];
 
   /** @param {(what: string, error: unknown) => void} report */
   constructor(report) {
@@ -63,15 +65,25 @@ export class Hashing {
   /** Chooses what is hashed next. @param {Stretch} what */
   choose(what) {
     const subject = subjectOf(what, this.#disk);
-    let at = what.close ? -1 : this.#subjects.findIndex((s) => s.device === subject.device && s.offset === subject.offset && s.length === subject.length);
-    if (at < 0) {
+    let at = this.#subjects.findIndex((s) => isSame(s, subject));
+    if (at >= 0) what.close?.(); // that of before will do
+    else {
+      if (what.close) this.#makeRoom(what.close);
       at = this.#subjects.push(subject) - 1;
       this.#what.append(option(subject));
-      if (what.close) this.#closing.push(what.close);
     }
     this.#what.selectedIndex = at;
     this.#showRange();
     this.#start.focus();
+  }
+
+  /** Files stay open, and not too many can be. @param {() => void} close that of another */
+  #makeRoom(close) {
+    if (this.#closing.push(close) <= maxFiles) return;
+    this.#closing.shift()?.();
+    const oldest = this.#subjects.findIndex(({ isFile }) => isFile);
+    this.#subjects.splice(oldest, 1);
+    this.#what.options[oldest].remove();
   }
 
   #showRange() {
@@ -165,6 +177,11 @@ export class Hashing {
 /** @param {{exportName: string}} facts */
 function diskOf({ exportName }) {
   return exportName ? `export ${exportName}` : "default export";
+}
+
+/** @param {Subject} a @param {Subject} b */
+function isSame(a, b) {
+  return a.isFile || b.isFile ? a.isFile && b.isFile && a.name === b.name : a.device === b.device && a.offset === b.offset && a.length === b.length;
 }
 
 /** @param {HashName} name */

@@ -20,6 +20,11 @@ const bridge = {
   plain: "Be trusted: without encryption it sees every command, and can change or add any, also writes.",
 };
 
+/** The table is open where there is room for it. */
+export function startReadOnly() {
+  byId("enforces", HTMLDetailsElement).open = matchMedia("(min-width: 48rem)").matches;
+}
+
 /** @param {Pick<import("../session.js").Facts, "features" | "tls">} facts */
 export function showReadOnly({ features, tls }) {
   const { mark, note, does } = flags[features.writable ? "writable" : "readOnly"];

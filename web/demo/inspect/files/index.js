@@ -6,7 +6,7 @@ import { saveAs } from "../../../client/save/index.js";
 import { titleOf } from "../overview/bar.js";
 import { FolderArchive } from "./archive.js";
 import { detailsOf } from "./details.js";
-import { ownFile } from "./own.js";
+import { OwnFiles } from "./own.js";
 import { preview } from "./preview.js";
 import { Tree } from "./tree.js";
 import { TreeView } from "./treeview.js";
@@ -52,6 +52,7 @@ class FilesPanel {
   #look = element("div", "", "stack");
   #save = button("Download", () => { this.#saveChosen(""); });
   #jobs;
+  #own;
   #progress = new ProgressBar();
   /** What is open, and its end. @type {{part: Part, volume: Volume, tree: Tree, view: TreeView} | undefined} */ #open;
   /** Ends the opening, or what is known of the chosen entry. */
@@ -63,7 +64,8 @@ class FilesPanel {
   constructor(container, session) {
     this.#container = container;
     this.#session = session;
-    this.#jobs = session.jobs.map((job) => button(`${job.word} this file`, () => { this.#take(job); }));
+    this.#own = new OwnFiles(session.inspector);
+    this.#jobs = session.jobs.filter((job) => job.takesFiles).map((job) => button(`${job.word} this file`, () => { this.#take(job); }));
     this.#parts = session.layout.parts.filter(({ kind, length }) => length > 0 && (kind === "partition" || kind === "whole")).slice(0, maxVolumes);
     this.#build();
     this.#choice.addEventListener("change", () => this.#openChosen());
@@ -171,7 +173,7 @@ class FilesPanel {
     const open = this.#open, node = this.#chosen;
     if (!open || !node) return;
     try {
-      const file = await ownFile(this.#session.inspector, open.part, node.path, this.#session.signal);
+      const file = await this.#own.file(open.part, node.path, this.#session.signal);
       job.take({ ...file, name: `${node.path} of ${titleOf(open.part)}` });
     } catch (error) {
       if (!this.#session.signal.aborted) this.#session.report("The file could not be opened.", error);

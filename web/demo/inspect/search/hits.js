@@ -97,8 +97,8 @@ export class HitList {
     go.className = "link code";
     place.append(go);
     row.append(place);
-    if (this.#keywords.length > 1) row.append(element("td", visible(this.#keywords[hit.needle] ?? ""), "foreign"));
-    row.append(element("td", hit.encoding?.toUpperCase() ?? "bytes"), contextCell(hit, hexText), contextCell(hit, plainText));
+    if (this.#keywords.length > 1) row.append(element("td", visible(this.#keywords[hit.needle] ?? ""), "foreign keyword"));
+    row.append(element("td", hit.encoding?.toUpperCase() ?? "bytes", "encoding"), contextCell(hit, hexText), contextCell(hit, plainText));
     return row;
   }
 }
