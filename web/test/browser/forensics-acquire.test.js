@@ -21,10 +21,10 @@ const badSector = 5001;
 
 after(removeDownloads);
 
-/** Runs in the page. */
-const hasState = async () => {
+/** Runs in the page: whether a state is kept of an acquisition. */
+const hasState = async (/** @type {string} */ name) => {
   const { listKept } = await import(/** @type {any} */ ("/demo/forensics/acquire/store.js"));
-  return (await listKept()).some((/** @type {any} */ { about }) => about?.done > 0);
+  return (await listKept()).some((/** @type {any} */ { about }) => about?.name === name && about.done > 0);
 };
 
 inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
@@ -155,6 +155,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     await tab.acquire({ "acquire-zstd": true, "acquire-name": name }, ["md5"]);
     await tab.complete();
     const log = await tab.log(name);
+    console.log(browser, log.start, log.end);
     assert.deepEqual([log.transferred, log.blockStatus.skipped], [MiB, 2 ** 31 - MiB]);
     assert.ok(readBytes(await readFile(reads(), "utf8")) - before < 3 * MiB, "the overview reads some too, and nobody the rest");
     const image = await tab.save("#save-image", name);
@@ -248,7 +249,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     const tab = await visit("slow");
     await allow("4M");
     await tab.acquire({ "acquire-name": `closed-${browser}.img` });
-    await until(tab.page, hasState);
+    await until(tab.page, hasState, `closed-${browser}.img`);
     const next = await AcquirePage.open(openPage, bridge.page);
     await next.shows("#kept-rows", /closed-[^]*open in another tab/);
     assert.equal(await next.page.$eval("#kept-rows button", (b) => /** @type {HTMLButtonElement} */ (b).disabled), true);

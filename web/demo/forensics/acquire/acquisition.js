@@ -81,7 +81,8 @@ export class Acquisition {
    */
   run(session) {
     return this.#work("running", async (signal) => {
-      const log = await acquire(this.#stretch(session), this.place.sink, { ...await this.#options(session), ...this.#told(session), signal });
+      const options = { ...await this.#options(session), ...this.#told(session), signal };
+      const log = await acquire(this.#stretch(session), this.place.sink, options);
       await this.place.finish();
       await this.#keepLog(log);
     });
