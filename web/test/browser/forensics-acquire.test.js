@@ -226,7 +226,8 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     const name = `full-${browser}.img`;
     const { origin } = new URL(bridge.page);
     const session = await tab.page.createCDPSession();
-    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 12 * MiB }); // estimate() does not tell
+    const { usage } = await session.send("Storage.getUsageAndQuota", { origin });
+    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: usage + 12 * MiB }); // estimate() does not tell
     await tab.acquire({ "acquire-name": name });
     await tab.shows("#acquisition-note", /^ENOSPC: .*the browser gives no more room/);
     await session.send("Storage.overrideQuotaForOrigin", { origin });
