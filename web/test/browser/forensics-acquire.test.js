@@ -2,7 +2,7 @@
 // and logs as other tools see them, whatever ends in between.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { readFile, truncate, writeFile } from "node:fs/promises";
+import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { AcquirePage, downloads, prefs, removeDownloads } from "./acquire-page.js";
@@ -33,6 +33,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   /** @type {Awaited<ReturnType<Lab["bridge"]>>} */ let bridge;
   /** @type {Awaited<ReturnType<Lab["nbdkit"]>>} */ let slow;
   /** @type {string} */ let disk;
+  const failing = () => join(lab.dir, "failing");
   const reads = () => join(lab.dir, "reads.log");
   const speed = () => join(lab.dir, "speed");
   /** How fast the slow target is from now on. @param {"4M" | "16M" | "1G"} bits a second */
@@ -44,15 +45,16 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     disk = await lab.disk("disk.img", content);
     const sparse = await lab.disk("sparse.img", content.subarray(0, MiB));
     await truncate(sparse, 2 ** 30);
-    const [plain, far, bad, parted] = await Promise.all([
+    const [plain, far, bad, parted, flaky] = await Promise.all([
       lab.nbdkit(disk, pki, "--readonly"),
       lab.nbdkit(sparse, pki, "--readonly", "--filter=log", `logfile=${reads()}`),
       serveWithBadSector(lab, await lab.disk("bad.img", content.subarray(0, 4 * MiB)), badSector, pki),
       lab.nbdkit(await lab.disk("parted.img", withPartition(content.subarray(0, 4 * MiB))), pki, "--readonly"),
+      lab.nbdkit(await lab.disk("flaky.img", content.subarray(0, 4 * MiB)), pki, "--readonly", "--filter=error", "error-pread=EIO", "error-pread-rate=50%", `error-pread-file=${failing()}`),
     ]);
     await allow("1G");
     slow = await lab.nbdkit(disk, pki, "--readonly", "--filter=rate", "rate=1G", `rate-file=${speed()}`);
-    bridge = await lab.bridge({ plain: plain.target, slow: slow.target, sparse: far.target, bad: bad.target, parted: parted.target });
+    bridge = await lab.bridge({ plain: plain.target, slow: slow.target, sparse: far.target, bad: bad.target, parted: parted.target, flaky: flaky.target });
   });
   after(() => lab?.close());
 
@@ -198,6 +200,22 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     assert.ok(log.errors.length > 0 && log.errors.every((/** @type {any} */ e) => e.offset <= range.offset && e.offset + e.length >= range.offset + 512), JSON.stringify(log.errors));
     const wanted = Buffer.from(content.subarray(0, 4 * MiB)).fill(0, range.offset, range.offset + 512);
     assert.ok(wanted.equals(await readFile(await tab.save("#save-image", name))));
+    assert.equal(log.hashes.sha256, createHash("sha256").update(wanted).digest("hex"));
+    await tab.discard(name);
+  });
+
+  test("half of all reads fail: the image is right, or the log says exactly where it is not", async () => {
+    const tab = await visit("flaky");
+    const name = `flaky-${browser}.img`;
+    await writeFile(failing(), "");
+    await tab.acquire({ "acquire-name": name, "acquire-smallest": "65536", "acquire-retries": "1" });
+    await tab.complete();
+    await rm(failing());
+    const log = await tab.log(name);
+    const wanted = Buffer.from(content.subarray(0, 4 * MiB));
+    for (const { offset, length } of log.zeroFilled) wanted.fill(0, offset, offset + length);
+    assert.ok(wanted.equals(await readFile(await tab.save("#save-image", name))));
+    assert.ok(log.errors.length > 0);
     assert.equal(log.hashes.sha256, createHash("sha256").update(wanted).digest("hex"));
     await tab.discard(name);
   });

@@ -8,7 +8,7 @@ import { duration, humanSize, rate, visible } from "../../page/text.js";
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../../../client/evidence/index.js").AcquireProgress} AcquireProgress */
 
-const figures = /** @type {const} */ (["Read", "Rate", "Left", "Skipped, zeros", "Not readable", "Errors"]);
+const figures = /** @type {const} */ (["Done", "Rate", "Left", "Skipped, zeros", "Not readable", "Errors"]);
 
 /** What each pass is, in words. */
 export const passNames = { image: "the image", export: "the export" };
@@ -78,7 +78,7 @@ export class AcquisitionView {
     this.#bar.max = Math.max(state.total, 1);
     this.#bar.value = state.total ? state.done : 1;
     const { rate: speed, left } = this.#measured(busy ? progress : undefined);
-    this.#tell("Read", `${humanSize(state.done)} of ${humanSize(state.total)}`);
+    this.#tell("Done", `${humanSize(state.done)} of ${humanSize(state.total)}`);
     this.#tell("Rate", speed === undefined ? "–" : rate(speed));
     this.#tell("Left", left === undefined || state.done === state.total ? "–" : duration(left));
     this.#tell("Skipped, zeros", humanSize(state.skipped));
