@@ -44,7 +44,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     pki = await lab.pki("pki");
     disk = await lab.disk("disk.img", content);
     const sparse = await lab.disk("sparse.img", content.subarray(0, MiB));
-    await truncate(sparse, 2 ** 30);
+    await truncate(sparse, 2 ** 29);
     const [plain, far, bad, parted, flaky] = await Promise.all([
       lab.nbdkit(disk, pki, "--readonly"),
       lab.nbdkit(sparse, pki, "--readonly", "--filter=log", `logfile=${reads()}`),
@@ -159,14 +159,14 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     await tab.discard(name);
   });
 
-  test("1 GiB of holes with 1 MiB of data in them: no more is read", async () => {
+  test("512 MiB of holes with 1 MiB of data in them: no more is read", async () => {
     const tab = await visit("sparse");
     const before = readBytes(await readFile(reads(), "utf8"));
     const name = `sparse-${browser}.img.zst`;
     await tab.acquire({ "acquire-zstd": true, "acquire-name": name }, ["md5"]);
     await tab.complete();
     const log = await tab.log(name);
-    assert.deepEqual([log.transferred, log.blockStatus.skipped], [MiB, 2 ** 30 - MiB]);
+    assert.deepEqual([log.transferred, log.blockStatus.skipped], [MiB, 2 ** 29 - MiB]);
     assert.ok(readBytes(await readFile(reads(), "utf8")) - before < 3 * MiB, "the overview reads some too, and nobody the rest");
     const image = await tab.save("#save-image", name);
     await run("sh", ["-c", `zstd -dc '${image}' | cmp - '${join(lab.dir, "sparse.img")}'`]);

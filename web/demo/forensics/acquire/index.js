@@ -8,7 +8,7 @@ import { AcquireForm } from "./form.js";
 import { KeptList } from "./keptlist.js";
 import { filePlace, keptPlace } from "./places.js";
 import { Result } from "./result.js";
-import { Kept, discardKept, roomLeft } from "./store.js";
+import { Kept, discardKept, newKept, roomLeft } from "./store.js";
 import { AcquisitionView } from "./view.js";
 
 /** @typedef {import("../session.js").Session} Session */
@@ -125,11 +125,9 @@ export class Acquisitions {
     const room = await roomLeft();
     if (wish.format === "raw" && wish.length > room && !await ask("There is too little room", `The image takes ${humanSize(wish.length)}, and this browser offers about ${humanSize(room)}. In Zstandard it may take less; it could go straight into a file, where the browser can do that.`, { yes: "Begin anyway" })) return undefined;
     askToPersist();
-    const kept = await Kept.open(crypto.randomUUID());
     const { name, format, offset, length, passes } = wish;
     const { exportName, size } = session.facts();
-    await kept.note({ version: 1, name, format, exportName, size, offset, length, passes, started: Date.now(), done: 0, status: "paused" });
-    return keptPlace(kept);
+    return keptPlace(await newKept({ version: 1, name, format, exportName, size, offset, length, passes, started: Date.now(), done: 0, status: "paused" }));
   }
 
   /** @param {Acquisition} acquisition */

@@ -92,6 +92,19 @@ export class Kept {
   }
 }
 
+/** @param {About} about @returns {Promise<Kept>} rejects with ENOSPC where there is no room for it */
+export async function newKept(about) {
+  const kept = await Kept.open(crypto.randomUUID());
+  try {
+    await kept.note(about);
+    return kept;
+  } catch (error) {
+    await kept.close();
+    await discardKept(kept.id);
+    throw error;
+  }
+}
+
 /** For how long one may be open still by a Worker that has just ended, in milliseconds. */
 const endLimit = 3000;
 
