@@ -10,9 +10,9 @@ import (
 func withRoom(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%w\nMake room there, then go on with --resume", err)
+		return fmt.Errorf("%w\nMake room there first", err)
 	case errors.Is(err, syscall.EFBIG):
-		return fmt.Errorf("%w\nThe file system there takes no file that large: move all files of the acquisition to another one, then go on with --resume", err)
+		return fmt.Errorf("%w\nThe file system there takes no file that large: move all files of the acquisition to another one first", err)
 	}
 	return err
 }
