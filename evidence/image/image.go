@@ -9,9 +9,10 @@ type Format string
 const (
 	// Raw is the bytes of the disk and nothing else.
 	Raw Format = "raw"
-	// Zstd is the bytes of the disk in Zstandard frames (RFC 8878) of at most
-	// MaxPiece bytes each, with a table of the frames at the end: the seekable
-	// format, which any decoder of Zstandard reads.
+	// Zstd is the bytes of the disk in Zstandard frames (RFC 8878) with
+	// checksums, of at most MaxPiece bytes each, or of 64 MiB of zeros, with a
+	// table of the frames at the end: the seekable format, which any decoder
+	// of Zstandard reads.
 	Zstd Format = "zstd"
 )
 
@@ -20,7 +21,8 @@ const MaxPiece = 1 << 20
 
 // An Output takes a file from its beginning to its end.
 type Output interface {
-	// Write appends p, which is the caller's again when it returns.
+	// Write appends p, which is the caller's again when it returns. It has at
+	// most MaxPiece bytes, or a 256th more.
 	Write(ctx context.Context, p []byte) error
 	// Skip appends n zeros. Where there can be holes it makes one.
 	Skip(ctx context.Context, n int64) error
