@@ -14,7 +14,15 @@ import (
 	"nbdbridge/web"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asCommand has a test program be the command itself, in a process of its own.
+const asCommand = "BRIDGE_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // captureStdout takes the place of the standard output. The function returned
 // puts it back and gives what was written.
