@@ -49,10 +49,10 @@ test: web/node_modules/.package-lock.json ## Run every test; as root on Debian i
 lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck, import rules and JavaScript types
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: make fmt"; exit 1; }
 	$(GO) vet ./...
-	$(JS) $(GO) vet ./nbd/... ./disk/... ./evidence ./wasm/client ./wasm/evidence ./wasm/inspect
+	$(JS) $(GO) vet ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/evidence ./wasm/inspect
 	$(GO) run $(STATICCHECK) ./...
 	cd examples/embed && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
-	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./disk/... ./evidence ./wasm/client ./wasm/evidence ./wasm/inspect
+	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/evidence ./wasm/inspect
 	$(GO) test -count=1 ./test/imports
 	cd web && npm run --silent check
 

@@ -1,0 +1,157 @@
+package acquire
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nbdbridge/evidence/image"
+	"nbdbridge/evidence/report"
+)
+
+// TestReadsAhead has 8 pieces under way, and no more, while the image is slow.
+func TestReadsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDisk{data: noise(5, 30<<20), latency: time.Second}
+		g := newRig(t, d)
+		g.hashes = nil
+		begun := time.Now()
+		if err := g.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took != 4*time.Second {
+			t.Errorf("30 reads of a second took %v", took)
+		}
+		if d.top != underWay {
+			t.Errorf("%d reads were under way", d.top)
+		}
+		g.file.write = func(context.Context) error {
+			synctest.Wait()
+			if n := int64(d.requests)<<20 - int64(len(g.file.bytes)); n > underWay<<20 {
+				t.Errorf("%d bytes were ahead of the image", n)
+			}
+			return nil
+		}
+		d.requests, d.latency, g.states = 0, 0, nil
+		if err := g.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestInOrder has reads end in the wrong order.
+func TestInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDisk{data: noise(6, 8<<20)}
+		d.failing = func(offset, _ int64) error {
+			time.Sleep(time.Duration(8-offset>>20) * time.Second)
+			return nil
+		}
+		g := newRig(t, d)
+		if err := g.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		g.complete(d.data)
+	})
+}
+
+// TestProgress looks at what is told.
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Progress
+		var last time.Time
+		begun := time.Now()
+		d := patchy()
+		d.latency = 30 * time.Millisecond
+		g := newRig(t, d)
+		g.progress = func(p Progress) {
+			if n := len(told); n > 0 && time.Since(last) < tellEvery && p.Done < p.Total {
+				t.Errorf("it was told %v after the last time", time.Since(last))
+			} else if n > 0 && (p.Done < told[n-1].Done || p.Errors < told[n-1].Errors) {
+				t.Errorf("%+v came after %+v", p, told[n-1])
+			}
+			told, last = append(told, p), time.Now()
+		}
+		if err := g.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(begun) < time.Second {
+			t.Fatal("there was nothing to see")
+		}
+		size, attempts := d.Size(), 0
+		for _, e := range g.log.Errors {
+			attempts += e.Attempts
+		}
+		if want := (Progress{Done: size, Total: size, Skipped: g.log.BlockStatus.Skipped, Lost: 4 * 4096, Errors: int64(attempts)}); told[len(told)-1] != want {
+			t.Errorf("the last was %+v, want %+v", told[len(told)-1], want)
+		}
+		if told[0] != (Progress{Total: size}) {
+			t.Errorf("the first was %+v", told[0])
+		}
+		if !slices.ContainsFunc(told, func(p Progress) bool { return p.Recovering && p.Errors > 0 }) {
+			t.Errorf("nobody was told of the recovery: %+v", told)
+		}
+	})
+}
+
+// TestSmallest is what is read at least.
+func TestSmallest(t *testing.T) {
+	for _, c := range []struct{ chosen, block, want int64 }{
+		{0, 0, 512}, {-1, -1, 512}, {1, 1, 512}, {513, 1, 1024}, {4096, 1, 4096}, {512, 4096, 4096},
+		{5000, 4096, 8192}, {1 << 20, 1, 1 << 20}, {1<<20 + 1, 1, 1 << 20}, {1 << 62, 1<<63 - 1, 1 << 20},
+	} {
+		r := newReader(nil, report.Settings{Smallest: c.chosen}, report.Source{MinimumSize: c.block})
+		if r.smallest != c.want {
+			t.Errorf("of %d, with blocks of %d: %d, want %d", c.chosen, c.block, r.smallest, c.want)
+		}
+	}
+}
+
+// TestWaits grow up to a second.
+func TestWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for retry, want := range map[int]time.Duration{0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 3: 800 * time.Millisecond, 4: time.Second, 1 << 40: time.Second} {
+			begun := time.Now()
+			if err := wait(t.Context(), retry); err != nil || time.Since(begun) != want {
+				t.Errorf("before retry %d: %v, %v", retry, time.Since(begun), err)
+			}
+		}
+	})
+}
+
+// TestLongHole goes around zeros with few pieces, whose cuts are where the
+// export's are.
+func TestLongHole(t *testing.T) {
+	const size = 3*longest + 5000
+	d := &fakeDisk{data: make([]byte, size), extents: []Extent{{0, 5000, Data}, {5000, size - 6000, Hole}, {size - 1000, 1000, Data}}}
+	r := newReader(d, report.Settings{SkipHoles: true}, report.Source{Offset: 1 << 20})
+	var got []Extent
+	for p := range r.plan(t.Context(), []report.Range{{Offset: 0, Length: size}}) {
+		kind := Data
+		if p.skip {
+			kind = Hole
+		}
+		got = append(got, Extent{p.offset, p.length, kind})
+	}
+	const cut = longest - 1<<20
+	want := []Extent{{0, 5000, Data}, {5000, cut - 5000, Hole}, {cut, longest, Hole}, {cut + longest, longest, Hole}, {cut + 2*longest, 1<<20 + 4000, Hole}, {size - 1000, 1000, Data}}
+	if !slices.Equal(got, want) {
+		t.Errorf("pieces are %v, want %v", got, want)
+	}
+}
+
+// TestEmpty acquires nothing, to the end.
+func TestEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, format := range []image.Format{image.Raw, image.Zstd} {
+			g := newRig(t, &fakeDisk{extents: []Extent{}})
+			g.format = format
+			if err := g.run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			g.complete(nil)
+		}
+	})
+}
