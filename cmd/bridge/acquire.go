@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -128,15 +130,22 @@ func (c *acquireCommand) checkNames() error {
 	if slices.Contains([]string{c.File, partName(c.File), stateName(c.File)}, c.logName()) {
 		return usagef("--log %s is the name of the image, or of what it is made of", c.Log)
 	}
+	if info, err := os.Stat(filepath.Dir(c.logName())); err != nil || !info.IsDir() {
+		return usagef("--log: %s is no folder", filepath.Dir(c.logName()))
+	}
 	if c.Resume {
 		return nil
 	}
-	for _, name := range []string{c.logName(), c.textName()} {
+	return cmp.Or(c.refuseLogs(), refuseExisting(c.File))
+}
+
+func (c *acquireCommand) refuseLogs() error {
+	for _, name := range []string{c.logName(), c.textName(), c.signatureName()} {
 		if exists(name) {
 			return fmt.Errorf("%s is there already, and is not overwritten: choose another name with --log, or remove it", name)
 		}
 	}
-	return refuseExisting(c.File)
+	return nil
 }
 
 func (c *acquireCommand) logName() string {

@@ -67,7 +67,7 @@ func TestAcquireABadSector(t *testing.T) {
 	const bad = 1<<20 + 5000/512*512
 	disk := randomDisk(t, 2<<20)
 	pread := fmt.Sprintf(`pread=if [ $4 -le %d ] && [ $(( $4 + $3 )) -gt %d ]; then echo EIO >&2; exit 1; fi; dd if=%s iflag=skip_bytes,count_bytes skip=$4 count=$3 bs=65536 2>/dev/null`, bad, bad, disk)
-	l := newLab(t, disk, "eval", "get_size=echo 2097152", pread)
+	l := newLabWith(t, disk, []string{"eval", "get_size=echo 2097152", pread})
 	for smallest, want := range map[string]report.Range{"512": {Offset: bad, Length: 512}, "4KiB": {Offset: bad / 4096 * 4096, Length: 4096}} {
 		image := l.image(smallest)
 		_, stderr := l.acquire(t, 3, image, "--smallest", smallest, "--retries", "1", "--second-pass")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -22,16 +21,22 @@ import (
 // for images.
 type lab struct {
 	disk, socket string
-	args         []string
+	plugin       []string
+	args         []string // of filters
 	nbdkit       *exec.Cmd
 	dir          string
 }
 
-// newLab has a disk of bytes that no hole is among, unless it is given one.
+// newLab serves a disk through filters.
 func newLab(t *testing.T, disk string, args ...string) *lab {
 	t.Helper()
+	return newLabWith(t, disk, []string{"file", disk}, args...)
+}
+
+func newLabWith(t *testing.T, disk string, plugin []string, args ...string) *lab {
+	t.Helper()
 	need(t, "nbdkit", "nbdkit")
-	l := &lab{disk: disk, socket: filepath.Join(t.TempDir(), "s"), args: args, dir: t.TempDir()}
+	l := &lab{disk: disk, socket: filepath.Join(t.TempDir(), "s"), plugin: plugin, args: args, dir: t.TempDir()}
 	l.boot(t)
 	t.Cleanup(l.kill)
 	return l
@@ -52,21 +57,20 @@ func fill(b []byte, seed uint64) {
 	}
 }
 
-// file has nbdkit's file plugin serve the disk, with filters and their settings.
+// boot starts nbdkit, also after a kill.
 func (l *lab) boot(t *testing.T) {
 	t.Helper()
 	_ = os.Remove(l.socket)
 	args := []string{"--foreground", "--readonly", "--unix", l.socket}
-	if !strings.Contains(strings.Join(l.args, " "), "eval") {
-		args = append(args, filters(l.args)...)
-		args = append(args, "file", l.disk)
-		args = append(args, settings(l.args)...)
-	} else {
-		args = append(args, l.args...)
+	var settings []string
+	for _, a := range l.args {
+		if strings.HasPrefix(a, "-") {
+			args = append(args, a)
+		} else {
+			settings = append(settings, a)
+		}
 	}
-	l.nbdkit = exec.Command("nbdkit", args...)
-	var said bytes.Buffer
-	l.nbdkit.Stderr = &said
+	l.nbdkit = exec.Command("nbdkit", append(append(args, l.plugin...), settings...)...)
 	if err := l.nbdkit.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,24 +80,6 @@ func (l *lab) boot(t *testing.T) {
 			return
 		}
 	}
-}
-
-func filters(args []string) (flags []string) {
-	for _, a := range args {
-		if strings.HasPrefix(a, "-") {
-			flags = append(flags, a)
-		}
-	}
-	return flags
-}
-
-func settings(args []string) (values []string) {
-	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			values = append(values, a)
-		}
-	}
-	return values
 }
 
 func (l *lab) kill() {

@@ -166,6 +166,9 @@ func (p *partFile) finish() error {
 	if _, err := os.Lstat(p.name); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s has come to be meanwhile, and is not overwritten: the whole image is %s; move the other away, and --resume", p.name, p.f.Name())
 	}
+	if runtime.GOOS == "windows" {
+		p.Close() // an open file keeps its name there
+	}
 	if err := os.Rename(p.f.Name(), p.name); err != nil {
 		return err
 	}

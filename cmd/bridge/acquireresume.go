@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -67,8 +69,24 @@ func notAsBegun(what string, was, is any) error {
 	return usagef("%s is %v, and was %v when the acquisition began: drop it, or begin another one", what, is, was)
 }
 
+// agreesWithLogs lets nothing be overwritten but what this acquisition has
+// written itself, when it was ended right after.
+func (a *acquisition) agreesWithLogs() error {
+	if a.log.Status == report.Complete {
+		text, err := os.ReadFile(a.logName())
+		if err != nil {
+			return a.refuseLogs()
+		}
+		if before, err := report.Decode(text); err == nil && before.Start.Equal(a.log.Start) {
+			return nil
+		}
+	}
+	return a.refuseLogs()
+}
+
 // tellChanges tells the user, and the log, what is not as it was and need not be.
 func (a *acquisition) tellChanges() {
+	a.log.Image.Name = filepath.Base(a.File)
 	source := &a.log.Source
 	if source.ReadOnly && !a.disk.Info().ReadOnly() {
 		source.ReadOnly = false // for all of the time

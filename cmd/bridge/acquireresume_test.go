@@ -42,8 +42,8 @@ func TestAcquireResumes(t *testing.T) {
 			l.boot(t)
 			l.acquire(t, 0, image, "--resume", "--verify")
 			log := l.wantWhole(t, image)
-			s := log.Sessions
-			if len(s) != 3 || s[0].To < 3<<20 || s[1].From != s[0].To || !s[1].End.IsZero() || s[2].From != s[1].To || s[2].To != 16<<20 || s[2].Ended != "complete" {
+			s := log.Sessions // the second may be too short for a state, which then knows nothing of it
+			if last := s[len(s)-1]; len(s) < 2 || s[0].To < 3<<20 || s[1].From != s[0].To || last.From != s[0].To || last.To != 16<<20 || last.Ended != "complete" {
 				t.Error(sessionsOf(log))
 			}
 		})
@@ -138,13 +138,10 @@ func flip(t *testing.T, file string) {
 func TestAcquireResumesAtTheEnd(t *testing.T) {
 	l := newLab(t, randomDisk(t, 1<<20))
 	image := l.image("a.img")
-	if err := os.MkdirAll(l.image("a.img.log.txt/x"), 0o700); err != nil { // the log can't be written
+	a := newAcquisition(t, &acquireCommand{URL: l.url(), File: image, GiveUp: time.Second})
+	if err := os.MkdirAll(l.image("a.img.log.txt/x"), 0o700); err != nil { // it can't be written
 		t.Fatal(err)
 	}
-	_ = os.Remove(image + ".log.json")
-	c := &acquireCommand{URL: l.url(), File: image, Resume: true, GiveUp: time.Second}
-	a := newAcquisition(t, c)
-	a.Resume = false
 	if err := a.run(t.Context()); err == nil {
 		t.Fatal("it has written its log")
 	}
@@ -153,6 +150,10 @@ func TestAcquireResumesAtTheEnd(t *testing.T) {
 	}
 	if err := os.RemoveAll(l.image("a.img.log.txt")); err != nil {
 		t.Fatal(err)
+	}
+	foreign := newFile(t, "foreign.json", "{}")
+	if _, stderr := l.acquire(t, 1, image, "--resume", "--log", foreign); missing(stderr, foreign, "not overwritten") != "" {
+		t.Error(stderr)
 	}
 	l.acquire(t, 0, image, "--resume", "--verify")
 	if log := l.wantWhole(t, image); len(log.Sessions) != 1 || len(log.Passes) != 1 {

@@ -42,7 +42,6 @@ func (a *acquisition) run(ctx context.Context) error {
 			return a.paused(err)
 		}
 	}
-	a.source.size = a.log.Source.Length
 	failed := a.passes(ctx)
 	if ctx.Err() != nil {
 		return errors.New("it was told to stop. The image is whole, and not yet verified as asked: the same command with --resume does that")
@@ -77,7 +76,7 @@ func (a *acquisition) takeUp(ctx context.Context) (err error) {
 	}
 	a.log = a.state.Log
 	a.source = &exportSource{a.disk, a.log.Source.Offset, a.log.Source.Length}
-	if err = a.agrees(ctx); err != nil {
+	if err = cmp.Or(a.agrees(ctx), a.agreesWithLogs()); err != nil {
 		a.part.Close()
 		return err
 	}
