@@ -13,7 +13,7 @@ wanted=(
   chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb
   nginx:nginx-light haproxy:haproxy certutil:libnss3-tools
   e2fsck:e2fsprogs fsck.fat:dosfstools mtype:mtools sfdisk:fdisk
-  grub-mkimage:grub-common cpio:cpio sgdisk:gdisk mmls:sleuthkit mkfs.exfat:exfatprogs mkntfs:ntfs-3g mkfs.xfs:xfsprogs
+  grub-mkimage:grub-common cpio:cpio sgdisk:gdisk mmls:sleuthkit zstd:zstd openssl:openssl mkfs.exfat:exfatprogs mkntfs:ntfs-3g mkfs.xfs:xfsprogs
   mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools cryptsetup:cryptsetup-bin mksquashfs:squashfs-tools
   mkfs.erofs:erofs-utils genisoimage:genisoimage mkudffs:udftools xorriso:xorriso debugfs:e2fsprogs fls:sleuthkit
 )

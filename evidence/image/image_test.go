@@ -70,12 +70,10 @@ func joined(parts []part) []byte {
 func randomParts(random *rand.Rand, source io.Reader) []part {
 	parts := make([]part, 3+random.IntN(12))
 	for i := range parts {
-		switch length := random.IntN(300_000) + 1; random.IntN(5) {
+		switch length := random.IntN(300_000) + 1; random.IntN(4) {
 		case 0:
 			parts[i].zeros = int64(length)
 		case 1:
-			parts[i].zeros = int64(random.IntN(2)*maxFrame + length)
-		case 2:
 			parts[i].data = make([]byte, MaxPiece)
 			_, _ = source.Read(parts[i].data)
 		case 3: // what compresses
@@ -152,6 +150,9 @@ func TestRoundTrip(t *testing.T) {
 		for seed := range uint64(6) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			parts := randomParts(random, rand.NewChaCha8([32]byte{byte(seed)}))
+			if seed == 0 {
+				parts = slices.Insert(parts, 1, part{zeros: 2*maxFrame + 7})
+			}
 			disk, file := joined(parts), imageOf(t, f, parts...)
 			if f == Raw && !bytes.Equal(file, disk) {
 				t.Fatal("a raw image is not the disk")

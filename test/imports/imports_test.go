@@ -32,7 +32,12 @@ var rules = map[string]rule{
 	"disk":          {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"disk/fs":       {may: []string{ours + "disk"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"disk/search":   {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
-	"evidence":      {may: []string{"github.com/klauspost/compress/zstd"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
+	"evidence":      {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
+
+	"evidence/acquire": {may: []string{ours + "evidence"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
+	"evidence/image":   {may: []string{"github.com/klauspost/compress/zstd"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
+	"evidence/report":  {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
+
 	"wasm/client":   {may: []string{ours + "nbd"}, never: []string{"net/http", ours + "bridge"}},
 	"wasm/inspect":  {may: []string{ours + "disk"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
 	"wasm/evidence": {may: []string{ours + "disk/fs", ours + "evidence"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
