@@ -34,7 +34,7 @@ type acquireCommand struct {
 	Log        string        `placeholder:"FILE" help:"The log, in JSON; the one for people gets .txt in place of .json (default FILE.log.json)."`
 	SignKey    string        `placeholder:"PEM" help:"Private key, ECDSA on P-256, to sign the log with: the signature gets .sig after the log's name (default: none)."`
 	Resume     bool          `help:"Go on with FILE.part where the acquisition before was ended."`
-	GiveUp     time.Duration `placeholder:"TIME" default:"2m" help:"How long to try to connect again when the connection is lost, until it is left for --resume."`
+	GiveUp     time.Duration `placeholder:"TIME" default:"2m" help:"How long to try to connect again when the connection is lost, until it is left for --resume (default 2m)."`
 	caseFlags
 	trustFlags
 	tokenFlags
