@@ -14,7 +14,7 @@ import (
 )
 
 // slowly has nbdkit take its time, so that something can happen meanwhile.
-var slowly = []string{"--filter=delay", "--threads=1", "delay-read=60ms"}
+var slowly = []string{"--filter=delay", "--threads=1", "delay-read=120ms"}
 
 // wantZerosWhereLost checks that an image is right, or that the log says where
 // it is not. The disk holds no zero.
@@ -88,6 +88,7 @@ func TestAcquireOutlivesTheServer(t *testing.T) {
 	c := startProcess(t, "acquire", l.url(), image)
 	c.until(t, image, 4<<20)
 	l.kill()
+	l.args = nil
 	l.boot(t)
 	if code, stderr := c.end(t); code != 0 || missing(stderr, "the connection was lost", "connected again") != "" {
 		t.Fatalf("code %d: %s", code, stderr)
