@@ -46,7 +46,7 @@ func printOutcome(w io.Writer, log *report.Log) {
 		fmt.Fprintf(w, "%s read again: %s\n", p.Of, outcomeOf(p))
 	}
 	if n := int64(len(log.Errors)) + log.ErrorsOmitted; n > 0 {
-		fmt.Fprintf(w, "errors: in %d stretches\n", n)
+		fmt.Fprintf(w, "errors: in %d stretches, see the log\n", n)
 	}
 	if len(log.ZeroFilled) == 0 {
 		return

@@ -75,7 +75,7 @@ func progressText(what string, p acquire.Progress, rate float64) string {
 		text += fmt.Sprintf(", %s/s, %v left", humanSize(int64(rate)), left)
 	}
 	if p.Errors > 0 {
-		text += fmt.Sprintf(", %d errors, %s lost", p.Errors, humanSize(p.Lost))
+		text += fmt.Sprintf(", %d failed, %s lost", p.Errors, humanSize(p.Lost))
 	}
 	if p.Recovering {
 		text += ", trying again"

@@ -22,7 +22,7 @@ func TestProgressText(t *testing.T) {
 		{acquire.Progress{}, 0, "0 B of 0 B acquired"},
 		{acquire.Progress{Done: 1 << 20, Total: 4 << 20}, 0, " 25 %  1 MiB of 4 MiB acquired"},
 		{acquire.Progress{Done: 1 << 20, Total: 4 << 20}, 1 << 19, " 25 %  1 MiB of 4 MiB acquired, 512 KiB/s, 6s left"},
-		{acquire.Progress{Done: 4 << 20, Total: 4 << 20, Errors: 3, Lost: 4096}, 0, "100 %  4 MiB of 4 MiB acquired, 3 errors, 4 KiB lost"},
+		{acquire.Progress{Done: 4 << 20, Total: 4 << 20, Errors: 3, Lost: 4096}, 0, "100 %  4 MiB of 4 MiB acquired, 3 failed, 4 KiB lost"},
 		{acquire.Progress{Total: 4, Recovering: true}, 0, "  0 %  0 B of 4 B acquired, trying again"},
 		{acquire.Progress{Total: math.MaxInt64}, 1, "  0 %  0 B of 8 EiB acquired, 1 B/s, 277777h46m40s left"},
 	} {
@@ -80,7 +80,7 @@ func TestPrintOutcome(t *testing.T) {
 	}
 	var got bytes.Buffer
 	printOutcome(&got, log)
-	want := "acquired: 1048576 bytes (1 MiB), of which 512 KiB were transferred\nsha256: bb\nmd5: aa\nimage read again: the hashes are the same\nexport read again: THE HASHES DIFFER\nexport read again: failed: no\\x1B\nerrors: in 5 stretches\nzeros in place of what could not be read: 6656 bytes in 13 ranges\n"
+	want := "acquired: 1048576 bytes (1 MiB), of which 512 KiB were transferred\nsha256: bb\nmd5: aa\nimage read again: the hashes are the same\nexport read again: THE HASHES DIFFER\nexport read again: failed: no\\x1B\nerrors: in 5 stretches, see the log\nzeros in place of what could not be read: 6656 bytes in 13 ranges\n"
 	for i := range 10 {
 		want += fmt.Sprintf("\t512 bytes at %d\n", i*8192)
 	}
