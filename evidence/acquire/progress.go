@@ -1,9 +1,6 @@
 package acquire
 
-import (
-	"time"
-	"unicode/utf8"
-)
+import "time"
 
 // tellEvery is how much time is between two reports of progress.
 const tellEvery = 100 * time.Millisecond
@@ -42,20 +39,4 @@ func (m *meter) finish() {
 	p.Errors += m.reader.failed.Load()
 	p.Recovering = m.reader.recovering.Load() > 0
 	m.report(p)
-}
-
-// maxMessage is how many bytes the log keeps of what a server says.
-const maxMessage = 512
-
-// bounded is what an error says, or the beginning of it.
-func bounded(err error) string {
-	message := err.Error()
-	if len(message) <= maxMessage {
-		return message
-	}
-	end := maxMessage
-	for end > 0 && !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return message[:end] + " …"
 }

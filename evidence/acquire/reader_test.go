@@ -2,6 +2,8 @@ package acquire
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -139,6 +141,41 @@ func TestLongHole(t *testing.T) {
 	want := []Extent{{0, 5000, Data}, {5000, cut - 5000, Hole}, {cut, longest, Hole}, {cut + longest, longest, Hole}, {cut + 2*longest, 1<<20 + 4000, Hole}, {size - 1000, 1000, Data}}
 	if !slices.Equal(got, want) {
 		t.Errorf("pieces are %v, want %v", got, want)
+	}
+}
+
+// TestPlanFromAnywhere begins plans where pieces of a whole one do: the rest is
+// the same, or what was skipped before could be read after a pause.
+func TestPlanFromAnywhere(t *testing.T) {
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 11))
+		const size = 300<<20 + 123
+		d := new(fakeDisk)
+		for at := int64(0); at < size; {
+			length := min(1+r.Int64N(1<<[]int{12, 17, 20, 27}[r.IntN(4)]), size-at)
+			d.extents = append(d.extents, Extent{at, length, []Kind{Data, Zero, Hole}[r.IntN(3)]})
+			at += length
+		}
+		d.answer = 1 + r.Int64N(100<<20)
+		reader := newReader(d, report.Settings{SkipHoles: true}, report.Source{Offset: r.Int64N(1 << 30)})
+		from := func(at int64) []string {
+			var pieces []string
+			for p := range reader.plan(t.Context(), []report.Range{{Offset: at, Length: size - at}}) {
+				pieces = append(pieces, fmt.Sprintf("%d %d %t %+v", p.offset, p.length, p.skip, p.status))
+			}
+			return pieces
+		}
+		whole := from(0)
+		for i := range whole {
+			if i%7 != 0 && len(whole)-i > 20 {
+				continue // there are many
+			}
+			var at int64
+			_, _ = fmt.Sscan(whole[i], &at)
+			if rest := from(at); !slices.Equal(rest, whole[i:]) {
+				t.Fatalf("seed %d: from %d the plan has %d pieces, and %d are left of the whole", seed, at, len(rest), len(whole)-i)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package acquire
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"nbdbridge/evidence/report"
 )
@@ -41,6 +42,22 @@ func (a *acquisition) record(p *piece) {
 	sum.Skipped += p.status.Skipped
 }
 
+// fill makes lists of those that are missing: who reads states expects them.
+func fill(log *report.Log) {
+	log.Sessions, log.Errors, log.ZeroFilled = some(log.Sessions), some(log.Errors), some(log.ZeroFilled)
+	log.Passes = some(log.Passes)
+	if log.Hashes == nil {
+		log.Hashes = map[string]string{}
+	}
+}
+
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // note brings the session up to date.
 func (a *acquisition) note() {
 	s := &a.Log.Sessions[a.session]
@@ -61,6 +78,23 @@ func (a *acquisition) end(err error) {
 		a.Log.End = s.End
 		return
 	}
-	s.Ended = bounded(err)
+	s.Ended = shortened(err)
 	a.Log.Status = report.Paused
+}
+
+// maxEnded is how many bytes of an error a session keeps: the disk's is of a
+// server's words.
+const maxEnded = 500
+
+// shortened is what an error says, or the beginning of it.
+func shortened(err error) string {
+	message := err.Error()
+	if len(message) <= maxEnded {
+		return message
+	}
+	end := maxEnded
+	for end > 0 && !utf8.RuneStart(message[end]) {
+		end--
+	}
+	return message[:end] + "…"
 }

@@ -140,7 +140,7 @@ func (a *attempt) end() {
 // add counts a request that failed.
 func (r *reader) add(f *report.Error, err error) {
 	if f.Attempts == 0 {
-		f.Time, f.Message = time.Now().UTC(), bounded(err)
+		f.Time, f.Message = time.Now().UTC(), err.Error() // the log shortens it
 	}
 	f.Attempts++
 	r.failed.Add(1)

@@ -195,17 +195,34 @@ func TestOfAnotherState(t *testing.T) {
 			"behind":   func(s *State, _ *report.Log) { s.Offset = -1 },
 			"beyond":   func(s *State, log *report.Log) { s.Offset, log.BlockStatus.Data = 5<<20, 5<<20 },
 			"log":      func(s *State, log *report.Log) { log.BlockStatus.Hole = 1 },
+			"damaged":  func(_ *State, log *report.Log) { log.Sessions = []report.Session{{From: 1}} },
 			"image":    func(s *State, log *report.Log) { s.Offset, log.BlockStatus.Zero = 1, 1 },
 		}
 		for name, change := range cases {
 			s := g.last()
 			change(s, s.Log)
 			before := *s.Log
-			if err := Run(t.Context(), Job{Source: g.disk, Log: s.Log, Image: g.writer(g.last())}, s.Offset); err == nil {
+			w, err := image.NewWriter(image.Raw, g.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Run(t.Context(), Job{Source: g.disk, Log: s.Log, Image: w}, s.Offset); err == nil {
 				t.Errorf("%s: no error", name)
 			} else if len(s.Log.Sessions) != len(before.Sessions) {
 				t.Errorf("%s: a session has begun", name)
 			}
 		}
 	})
+}
+
+func TestShortened(t *testing.T) {
+	for said, want := range map[string]string{
+		"short":                               "short",
+		strings.Repeat("x", maxEnded):         strings.Repeat("x", maxEnded),
+		"x" + strings.Repeat("ü", maxEnded/2): "x" + strings.Repeat("ü", maxEnded/2-1) + "…",
+	} {
+		if got := shortened(errors.New(said)); got != want {
+			t.Errorf("%q became %q", said, got)
+		}
+	}
 }

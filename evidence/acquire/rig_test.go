@@ -84,7 +84,7 @@ func (g *rig) run(ctx context.Context) error {
 func (g *rig) last() *State {
 	g.t.Helper()
 	if len(g.states) == 0 {
-		return &State{Log: &report.Log{Schema: report.Schema, Settings: g.settings, Source: report.Source{Offset: g.offset, Length: g.disk.Size()}}}
+		return &State{Log: &report.Log{Schema: report.Schema, Settings: g.settings, Source: report.Source{Size: g.offset + g.disk.Size(), Offset: g.offset, Length: g.disk.Size()}}}
 	}
 	s := new(State)
 	if err := json.Unmarshal([]byte(g.states[len(g.states)-1]), s); err != nil {

@@ -62,8 +62,14 @@ type acquisition struct {
 	clock   checkpoints
 }
 
+// check tells whether all is of the same state.
 func (a *acquisition) check() error {
 	size, log := a.Source.Size(), a.Log
+	if len(log.Sessions) > 0 {
+		if err := log.Check(); err != nil {
+			return err
+		}
+	}
 	told := log.BlockStatus.Data + log.BlockStatus.Zero + log.BlockStatus.Hole + log.BlockStatus.Unknown
 	switch {
 	case log.Status == report.Complete:
@@ -87,6 +93,7 @@ func (a *acquisition) open() {
 		log.Start = now
 	}
 	log.Status = report.Running
+	fill(log)
 	a.session = len(log.Sessions)
 	log.Sessions = append(log.Sessions, report.Session{Start: now, From: a.offset, To: a.offset, Connection: a.Connection})
 	a.reader = newReader(a.Source, log.Settings, log.Source)
@@ -188,8 +195,11 @@ func (a *acquisition) close(ctx context.Context, err error) error {
 		return err
 	}
 	failed := a.checkpoint(ctx)
-	if err == nil || failed == nil {
-		return errors.Join(err, failed)
+	switch {
+	case failed == nil:
+		return err
+	case err == nil:
+		return failed
 	}
 	return fmt.Errorf("%w; and %w", err, failed)
 }
