@@ -58,6 +58,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // TestReadRefuses reads frames that are not what the table says.
 func TestReadRefuses(t *testing.T) {
+	const long = 5 * MaxPiece
 	e, err := newEncoder()
 	must(t, err)
 	piece := func(n int) []byte { return bytes.Clone(e.piece(bytes.Repeat([]byte("ab"), n/2))) }
@@ -76,15 +77,15 @@ func TestReadRefuses(t *testing.T) {
 		length     int
 	}{
 		{"a piece that is shorter", "as long as", piece(100), 101},
-		{"a piece that is longer", "bigger", piece(100), 99},
+		{"a piece that is longer", "damaged in bytes", piece(100), 99},
 		{"two frames", "exceeds", append(piece(100), piece(100)...), 100},
 		{"a wrong checksum", "CRC", flipped(piece(100)), 100},
 		{"no frame", "magic", []byte("this is no frame of Zstandard"), 100},
-		{"zeros that are fewer", "as long as", zeros(maxFrame - 1), maxFrame},
-		{"zeros that are more", "as long as", zeros(maxFrame), maxFrame - 1},
-		{"zeros with a wrong checksum", "CRC", flipped(zeros(maxFrame)), maxFrame},
+		{"zeros that are fewer", "as long as", zeros(long - 1), long},
+		{"zeros that are more", "as long as", zeros(long), long - 1},
+		{"zeros with a wrong checksum", "CRC", flipped(zeros(long)), long},
 		{"data that is too long", "not of zeros", piece(2 * MaxPiece), 2 * MaxPiece},
-		{"zeros that are cut", "EOF", zeros(maxFrame)[:3000], maxFrame},
+		{"zeros that are cut", "EOF", zeros(long)[:300], long},
 		{"a window that is too large", "window", unhex(t, "28b52ffd0488010000"), 100},
 		{"a content that is too large", "exceeds", unhex(t, "28b52ffda400000040010000"), 100},
 	} {
@@ -96,6 +97,23 @@ func TestReadRefuses(t *testing.T) {
 				t.Errorf("%s: %d bytes, %v, want %q", c.name, n, err, c.want)
 			}
 		}
+	}
+}
+
+// TestKnownZeros has the same frame twice, of which the table lies once.
+func TestKnownZeros(t *testing.T) {
+	const long = 5 * MaxPiece
+	e, err := newEncoder()
+	must(t, err)
+	frame, err := e.zeros(long)
+	must(t, err)
+	entries := appendEntry(appendEntry(nil, len(frame), long), len(frame), long-1)
+	i := open(t, Zstd, damaged(bytes.Repeat(frame, 2), entries, nil))
+	if _, err := i.ReadAt(make([]byte, 10), 0); err != nil {
+		t.Error(err)
+	}
+	if _, err := i.ReadAt(make([]byte, 10), long); err == nil {
+		t.Error("a frame is as long as the table says, whatever it holds")
 	}
 }
 

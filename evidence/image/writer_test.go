@@ -10,11 +10,11 @@ import (
 func TestFailure(t *testing.T) {
 	ctx := context.Background()
 	for _, f := range []Format{Raw, Zstd} {
-		m := memory{room: 3_000}
+		var m memory
 		w := begin(t, f, &m)
 		must(t, w.Write(ctx, []byte("what is there")))
 		before := w.State()
-		// Several frames, of which some get in.
+		m.room = len(m.file) + frameOfZeros(t) + 3 // so that one frame gets in
 		if err := w.Zeros(ctx, maxFrame+5); !errors.Is(err, errFull) {
 			t.Errorf("%s: a full disk is %v", f, err)
 		}
@@ -113,6 +113,24 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
+// TestStateIsACopy goes two ways from one state.
+func TestStateIsACopy(t *testing.T) {
+	ctx := context.Background()
+	w := begin(t, Zstd, &memory{})
+	for range 5 { // with room for more frames where these are kept
+		must(t, w.Write(ctx, []byte("abc")))
+	}
+	state := w.State()
+	must(t, w.Write(ctx, []byte("one way")))
+	want := slices.Clone(w.State().Frames)
+	other, err := Resume(state, &memory{})
+	must(t, err)
+	must(t, other.Write(ctx, []byte("the other way")))
+	if !slices.Equal(w.State().Frames, want) {
+		t.Error("what was resumed writes into the frames of the first")
+	}
+}
+
 // TestStateCostsNothing holds State to what can be asked every few seconds.
 func TestStateCostsNothing(t *testing.T) {
 	const frames = 100_000
@@ -125,4 +143,14 @@ func TestStateCostsNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _ = w.State() }); n != 0 {
 		t.Errorf("State allocates %v times", n)
 	}
+}
+
+// frameOfZeros is the length of the longest frame of zeros.
+func frameOfZeros(t *testing.T) int {
+	t.Helper()
+	e, err := newEncoder()
+	must(t, err)
+	frame, err := e.zeros(maxFrame)
+	must(t, err)
+	return len(frame)
 }

@@ -116,24 +116,3 @@ func TestLongMessages(t *testing.T) {
 		t.Errorf("a message that fits has %d bytes", len(got))
 	}
 }
-
-// TestLargestLog fits what AddError and AddZeroFilled let in into what Decode
-// takes, however badly it is encoded.
-func TestLargestLog(t *testing.T) {
-	l := paused()
-	l.Source.Size, l.Source.Length, l.ZeroFilled = math.MaxInt64, math.MaxInt64-1<<20, nil
-	for range MaxErrors {
-		l.AddError(Error{What: "block status", Offset: 1 << 60, Length: 1 << 60, Attempts: 1000, Lost: 1 << 60, Message: strings.Repeat("\x01", 1000)})
-	}
-	for i := range int64(MaxRanges) {
-		must(t, l.AddZeroFilled(Range{1<<60 + i*4096, 512}))
-	}
-	encoded, err := l.Encode()
-	must(t, err)
-	if _, err := Decode(encoded); err != nil || len(encoded) > MaxSize*2/3 {
-		t.Errorf("%d bytes: %v", len(encoded), err)
-	}
-	if text := writeText(t, l); strings.Count(text, "\n") < MaxErrors+MaxRanges {
-		t.Error("the text has not all")
-	}
-}

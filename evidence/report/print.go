@@ -109,24 +109,30 @@ func counted(n int64, thing string) string {
 // control character, and else \uNNNN or \UNNNNNNNN. A backslash is \\, and a
 // space at an end \x20.
 func visible(s string) string {
-	var b strings.Builder
+	b := make([]byte, 0, len(s))
 	for i, r := range s {
 		switch {
 		case r == '\\':
-			b.WriteString(`\\`)
+			b = append(b, `\\`...)
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02X`, s[i])
-		case r == ' ' && (i == 0 || i == len(s)-1):
-			b.WriteString(`\x20`)
+			b = appendHex(b, 'x', 2, rune(s[i]))
+		case r < ' ', r == ' ' && (i == 0 || i == len(s)-1), r == 0x7F:
+			b = appendHex(b, 'x', 2, r)
 		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02X`, r)
+			b = utf8.AppendRune(b, r)
 		case r <= 0xFFFF:
-			fmt.Fprintf(&b, `\u%04X`, r)
+			b = appendHex(b, 'u', 4, r)
 		default:
-			fmt.Fprintf(&b, `\U%08X`, r)
+			b = appendHex(b, 'U', 8, r)
 		}
 	}
-	return b.String()
+	return string(b)
+}
+
+func appendHex(b []byte, kind byte, digits int, r rune) []byte {
+	b = append(b, '\\', kind)
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		b = append(b, "0123456789ABCDEF"[r>>shift&0xF])
+	}
+	return b
 }

@@ -1,3 +1,8 @@
+//go:build !js
+
+// Browsers sign by WebCrypto: elliptic curves would be a sixth of what WebAssembly
+// links for an acquisition.
+
 package report
 
 import (
@@ -6,7 +11,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 )
@@ -48,14 +52,4 @@ func Sign(key crypto.Signer, encoded []byte) ([]byte, error) {
 	}
 	digest := sha256.Sum256(encoded)
 	return key.Sign(rand.Reader, digest[:], crypto.SHA256)
-}
-
-// fingerprint is the SHA-256 of the key, as of `openssl pkey -pubin -outform DER`.
-func (s *Signer) fingerprint() string {
-	block, _ := pem.Decode([]byte(s.PublicKey))
-	if block == nil {
-		return "not known: this is no key in PEM"
-	}
-	digest := sha256.Sum256(block.Bytes)
-	return hex.EncodeToString(digest[:])
 }

@@ -2,6 +2,9 @@ package report
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
 	"strings"
 )
 
@@ -115,4 +118,14 @@ func (l *Log) writeSigner(p *printer) {
 	p.said("Algorithm", l.Signer.Algorithm)
 	p.said("Key, SHA-256", l.Signer.fingerprint())
 	p.said("Key", l.Signer.PublicKey)
+}
+
+// fingerprint is the SHA-256 of the key, as of `openssl pkey -pubin -outform DER`.
+func (s *Signer) fingerprint() string {
+	block, _ := pem.Decode([]byte(s.PublicKey))
+	if block == nil {
+		return "not known: this is no key in PEM"
+	}
+	digest := sha256.Sum256(block.Bytes)
+	return hex.EncodeToString(digest[:])
 }
