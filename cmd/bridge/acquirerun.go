@@ -139,7 +139,10 @@ func (a *acquisition) keep(_ context.Context, s *acquire.State) error {
 
 // paused says how to go on.
 func (a *acquisition) paused(err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, report.ErrTooMany):
+		return err // again, at the same place
+	case errors.Is(err, context.Canceled):
 		err = errors.New("it was told to stop")
 	}
 	return fmt.Errorf("%w\nPaused after %d of %d bytes: the same command with --resume goes on", withAdvice(err), a.state.Offset, a.source.size)
