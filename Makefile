@@ -8,6 +8,8 @@ EVIDENCE    := web/client/evidence.wasm
 EVIDENCE_BUDGET := 750000
 INSPECT     := web/client/inspect.wasm
 INSPECT_BUDGET := 1400000
+ACQUIRE     := web/client/acquire.wasm
+ACQUIRE_BUDGET := 1530000
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Inlining makes crypto/tls larger, by 48 KB of gzip, and in WebAssembly no faster.
@@ -21,15 +23,16 @@ UNPACKED  := test/.packages
 
 # The sources of the WASM programs: tests change nothing in them.
 WASM_SOURCES := $(shell find nbd wasm/client -name '*.go' -not -name '*_test.go') go.mod go.sum
-EVIDENCE_SOURCES := $(shell find evidence wasm/evidence -name '*.go' -not -name '*_test.go') go.mod go.sum
-INSPECT_SOURCES := $(shell find disk wasm/inspect -name '*.go' -not -name '*_test.go') go.mod go.sum
+EVIDENCE_SOURCES := $(shell find evidence/*.go wasm/hasher wasm/evidence -name '*.go' -not -name '*_test.go') go.mod go.sum
+INSPECT_SOURCES := $(shell find disk wasm/boundary wasm/inspect -name '*.go' -not -name '*_test.go') go.mod go.sum
+ACQUIRE_SOURCES := $(shell find evidence wasm/boundary wasm/hasher wasm/acquire -name '*.go' -not -name '*_test.go') go.mod go.sum
 
 .PHONY: help build demo demo-vm vm-programs test lint fmt fuzz canary bench bench-bridge size dist clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: $(WASM).gz $(WASM).zst $(EVIDENCE).gz $(EVIDENCE).zst $(INSPECT).gz $(INSPECT).zst web/client/wasm_exec.js ## Build bin/bridge with the web files in it
+build: $(WASM).gz $(WASM).zst $(EVIDENCE).gz $(EVIDENCE).zst $(INSPECT).gz $(INSPECT).zst $(ACQUIRE).gz $(ACQUIRE).zst web/client/wasm_exec.js ## Build bin/bridge with the web files in it
 	$(GO) build -trimpath -o bin/bridge ./cmd/bridge
 
 demo: build ## Start the demo: NBD server, bridge and pages in one process (ARGS="--image disk.img")
@@ -49,10 +52,10 @@ test: web/node_modules/.package-lock.json ## Run every test; as root on Debian i
 lint: web/node_modules/.package-lock.json ## Check formatting, vet, staticcheck, import rules and JavaScript types
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: make fmt"; exit 1; }
 	$(GO) vet ./...
-	$(JS) $(GO) vet ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/evidence ./wasm/inspect
+	$(JS) $(GO) vet ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/boundary ./wasm/hasher ./wasm/evidence ./wasm/inspect ./wasm/acquire
 	$(GO) run $(STATICCHECK) ./...
 	cd examples/embed && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
-	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/evidence ./wasm/inspect
+	$(GO) run -exec "env $(JS)" $(STATICCHECK) ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/boundary ./wasm/hasher ./wasm/evidence ./wasm/inspect ./wasm/acquire
 	$(GO) test -count=1 ./test/imports
 	cd web && npm run --silent check
 
@@ -74,16 +77,17 @@ bench-bridge: build ## Measure the bridge beside websockify, HAProxy and a plain
 	@bash test/setup.sh websockify haproxy
 	PATH=$$PATH:/usr/sbin $(GO) run ./bench/bridge $(ARGS)
 
-size: $(WASM) $(EVIDENCE) $(INSPECT) ## Print the sizes of the WASM programs and hold them to their budgets
+size: $(WASM) $(EVIDENCE) $(INSPECT) $(ACQUIRE) ## Print the sizes of the WASM programs and hold them to their budgets
 	$(GO) run ./wasm/pack -budget $(WASM_BUDGET) $(WASM)
 	$(GO) run ./wasm/pack -budget $(EVIDENCE_BUDGET) $(EVIDENCE)
 	$(GO) run ./wasm/pack -budget $(INSPECT_BUDGET) $(INSPECT)
+	$(GO) run ./wasm/pack -budget $(ACQUIRE_BUDGET) $(ACQUIRE)
 
-dist: $(WASM) $(EVIDENCE) $(INSPECT) web/client/wasm_exec.js web/node_modules/.package-lock.json ## Make the npm package in web/dist
+dist: $(WASM) $(EVIDENCE) $(INSPECT) $(ACQUIRE) web/client/wasm_exec.js web/node_modules/.package-lock.json ## Make the npm package in web/dist
 	node web/dist.js $(shell $(GO) env GOROOT)/LICENSE
 
 clean: ## Remove what was built
-	rm -rf bin web/dist .demo $(V86) $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst $(INSPECT) $(INSPECT).gz $(INSPECT).zst web/client/wasm_exec.js web/test/artifacts
+	rm -rf bin web/dist .demo $(V86) $(WASM) $(WASM).gz $(WASM).zst $(EVIDENCE) $(EVIDENCE).gz $(EVIDENCE).zst $(INSPECT) $(INSPECT).gz $(INSPECT).zst $(ACQUIRE) $(ACQUIRE).gz $(ACQUIRE).zst web/client/wasm_exec.js web/test/artifacts
 
 # Both come from one toolchain: a wasm_exec.js of another Go does not fit.
 $(WASM) web/client/wasm_exec.js &: $(WASM_SOURCES)
@@ -95,6 +99,9 @@ $(EVIDENCE): $(EVIDENCE_SOURCES)
 
 $(INSPECT): $(INSPECT_SOURCES)
 	$(JS) $(GO) build $(WASM_FLAGS) -o $(INSPECT) ./wasm/inspect
+
+$(ACQUIRE): $(ACQUIRE_SOURCES)
+	$(JS) $(GO) build $(WASM_FLAGS) -o $(ACQUIRE) ./wasm/acquire
 
 # As root on Debian this installs what is missing; elsewhere it ends here.
 vm-programs:

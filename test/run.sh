@@ -38,7 +38,7 @@ go_example() { (cd examples/embed && go test -json -race ./...) | go run ./test/
 go_js() {
   local exec
   exec="$(go env GOROOT)/lib/wasm/go_js_wasm_exec"
-  GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/inspect | go run ./test/report -tally "$tally"
+  GOOS=js GOARCH=wasm go test -json -exec="env -i PATH=$PATH HOME=$HOME CI=${CI:-} $exec" ./nbd/... ./disk/... ./evidence/... ./wasm/client ./wasm/boundary ./wasm/inspect ./wasm/acquire | go run ./test/report -tally "$tally"
 }
 
 # node_tests PATTERN [FLAG...]: the files of web/test, by the program $node

@@ -7,7 +7,7 @@ process.chdir(import.meta.dirname);
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist");
 
-const built = ["nbd.wasm", "evidence.wasm", "inspect.wasm", "wasm_exec.js"];
+const built = ["nbd.wasm", "evidence.wasm", "inspect.wasm", "acquire.wasm", "wasm_exec.js"];
 for (const file of built) {
   if (!existsSync(`client/${file}`)) throw new Error(`client/${file} is missing: run make build`);
 }

@@ -38,9 +38,12 @@ var rules = map[string]rule{
 	"evidence/image":   {may: []string{"github.com/klauspost/compress/zstd"}, never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 	"evidence/report":  {never: []string{ours + "nbd", ours + "bridge", "syscall/js"}},
 
+	"wasm/boundary": {never: []string{ours + "nbd", "net/http", ours + "bridge"}},
+	"wasm/hasher":   {may: []string{ours + "evidence"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
+	"wasm/acquire":  {may: []string{ours + "evidence", ours + "wasm/boundary", ours + "wasm/hasher"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
 	"wasm/client":   {may: []string{ours + "nbd"}, never: []string{"net/http", ours + "bridge"}},
-	"wasm/inspect":  {may: []string{ours + "disk"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
-	"wasm/evidence": {may: []string{ours + "disk/fs", ours + "evidence"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
+	"wasm/inspect":  {may: []string{ours + "disk", ours + "wasm/boundary"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
+	"wasm/evidence": {may: []string{ours + "wasm/hasher"}, never: []string{ours + "nbd", "net/http", ours + "bridge"}},
 	"wasm/pack":     {may: []string{"github.com/klauspost/compress"}, never: []string{"syscall/js"}},
 	"web":           {never: []string{"syscall/js"}},
 	"cmd/bridge": {

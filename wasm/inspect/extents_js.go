@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"syscall/js"
+
+	"nbdbridge/wasm/boundary"
 )
 
 const (
@@ -12,7 +13,7 @@ const (
 
 // An extents is where the device was last told to have data.
 type extents struct {
-	*device
+	*boundary.Device
 	known  int64      // told up to here
 	ranges [][2]int64 // begins and ends of data, in order
 }
@@ -28,8 +29,8 @@ func (e *extents) nextData(ctx context.Context, at int64) (start, end int64, err
 			return e.ranges[0][0], e.ranges[0][1], nil
 		}
 		e.known = max(e.known, at)
-		if e.known >= e.size {
-			return e.size, e.size, nil
+		if e.known >= e.Size() {
+			return e.Size(), e.Size(), nil
 		}
 		if err := e.ask(ctx); err != nil {
 			return 0, 0, err
@@ -38,23 +39,14 @@ func (e *extents) nextData(ctx context.Context, at int64) (start, end int64, err
 }
 
 // ask goes on from where all is known. What the device leaves out is data.
-func (e *extents) ask(ctx context.Context) (err error) {
-	defer catch(&err)
-	signal, stop := signalOf(ctx, e.life)
-	defer stop()
-	end := min(e.known+statusSpan, e.size)
-	told, err := awaited(func() js.Value {
-		return e.js.Call("blockStatus", e.known, end-e.known, map[string]any{"signal": signal})
-	})
+func (e *extents) ask(ctx context.Context) error {
+	end := min(e.known+statusSpan, e.Size())
+	told, err := e.BlockStatus(ctx, e.known, end-e.known)
 	if err != nil {
 		return err
 	}
-	for i := range told.Length() {
-		x := told.Index(i)
-		offset, length := int64(x.Get("offset").Float()), int64(x.Get("length").Float())
-		if offset == e.known && length > 0 && length <= end-offset {
-			e.add(length, x.Get("type").String() == "data")
-		}
+	for _, x := range told {
+		e.add(x.Length, x.Type == "data")
 	}
 	if e.known < end {
 		e.add(end-e.known, true)

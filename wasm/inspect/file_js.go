@@ -8,6 +8,7 @@ import (
 	"syscall/js"
 
 	"nbdbridge/disk/fs"
+	"nbdbridge/wasm/boundary"
 )
 
 // A file is open from openFile to closeFile.
@@ -16,13 +17,20 @@ type file struct {
 	fs.File
 }
 
+// maxSize is the largest integer that a JavaScript number holds together with
+// all smaller ones.
+const maxSize = 1<<53 - 1
+
+// readPiece is how much of a file is read at once, in bytes.
+const readPiece = 1 << 20
+
 // openFile(volume, path, stream) resolves with {id, size, zeros}.
 func (s *session) openFile(ctx context.Context, args []js.Value) (any, error) {
 	v, path, err := s.place(args)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := text("stream", args[2])
+	stream, err := boundary.Text("stream", args[2])
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +42,7 @@ func (s *session) openFile(ctx context.Context, args []js.Value) (any, error) {
 	if stream == "" {
 		holes = v.zeros(ctx, path, f.Size())
 	}
-	if f.Size() > maxSafeInteger {
+	if f.Size() > maxSize {
 		return nil, fmt.Errorf("%w: a file of %d bytes", fs.ErrUnsupported, f.Size())
 	}
 	id, err := s.files.add(&file{v, f})
@@ -42,7 +50,7 @@ func (s *session) openFile(ctx context.Context, args []js.Value) (any, error) {
 		s.files.removeAll(func(f *file) bool { return f.volume == v })
 		return nil, context.Cause(v.ctx)
 	}
-	return asJSON(map[string]any{"id": id, "size": f.Size(), "zeros": holes}, err)
+	return boundary.JSON(map[string]any{"id": id, "size": f.Size(), "zeros": holes}, err)
 }
 
 // A zeros is a range of a file that reads as zeroes, in bytes.
@@ -83,13 +91,13 @@ func (s *session) readFile(ctx context.Context, args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	offset, err := safeInteger("offset", args[1])
+	offset, err := boundary.SafeInteger("offset", args[1])
 	if err != nil {
 		return nil, err
 	}
-	length, err := safeInteger("length", args[2])
+	length, err := boundary.SafeInteger("length", args[2])
 	if err != nil || length > readPiece {
-		return nil, errors.Join(err, argumentErrorf("length is %d, and at most %d", length, readPiece))
+		return nil, errors.Join(err, boundary.Argumentf("length is %d, and at most %d", length, readPiece))
 	}
 	select {
 	case s.reads <- struct{}{}:
@@ -101,13 +109,11 @@ func (s *session) readFile(ctx context.Context, args []js.Value) (any, error) {
 	if n, err := f.ReadContext(ctx, p, offset); n < len(p) {
 		return nil, errors.Join(err, io.ErrUnexpectedEOF)
 	}
-	array := uint8Array.New(len(p))
-	js.CopyBytesToJS(array, p)
-	return array, nil
+	return boundary.Array(p), nil
 }
 
 // closeFile(file)
 func (s *session) closeFile(_ context.Context, args []js.Value) (any, error) {
 	s.files.remove(args[0])
-	return done(nil)
+	return boundary.Done(nil)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nbdbridge/disk/fs"
+	"nbdbridge/wasm/boundary"
 )
 
 const (
@@ -60,7 +61,7 @@ func (s *session) next(ctx context.Context, args []js.Value) (any, error) {
 		s.lists.remove(args[0])
 		l.end()
 	}
-	return asJSON(b, err)
+	return boundary.JSON(b, err)
 }
 
 type batch struct {
@@ -94,5 +95,5 @@ func (s *session) endList(_ context.Context, args []js.Value) (any, error) {
 	if l, open := s.lists.remove(args[0]); open {
 		l.end()
 	}
-	return done(nil)
+	return boundary.Done(nil)
 }

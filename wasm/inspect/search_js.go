@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nbdbridge/disk/search"
+	"nbdbridge/wasm/boundary"
 )
 
 const (
@@ -51,14 +52,14 @@ type finding struct {
 func (s *session) search(_ context.Context, args []js.Value) (any, error) {
 	var w wish
 	if err := json.Unmarshal([]byte(args[0].String()), &w); err != nil {
-		return nil, argumentErrorf("what to search for: %v", err)
+		return nil, boundary.Argumentf("what to search for: %v", err)
 	}
 	o, err := w.options()
 	if err != nil {
 		return nil, err
 	}
 	if w.SkipHoles {
-		o.NextData = (&extents{device: s.device}).nextData
+		o.NextData = (&extents{Device: s.device}).nextData
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &finding{cancel: cancel, hits: make(chan hit, hitsAhead)}
@@ -87,14 +88,14 @@ func (w *wish) options() (search.Options, error) {
 	return o, nil
 }
 
-func (f *finding) run(ctx context.Context, d *device, o search.Options) {
+func (f *finding) run(ctx context.Context, d *boundary.Device, o search.Options) {
 	defer close(f.hits)
-	defer catch(&f.err)
+	defer boundary.Catch(&f.err)
 	o.Progress = func(done, skipped int64) {
 		f.done.Store(done)
 		f.skipped.Store(skipped)
 	}
-	for h, err := range search.Search(ctx, d.under(ctx), o) {
+	for h, err := range search.Search(ctx, d.Under(ctx), o) {
 		if err != nil {
 			f.err = err
 			return
@@ -129,7 +130,7 @@ func (s *session) nextHits(ctx context.Context, args []js.Value) (any, error) {
 		s.searches.remove(args[0])
 		f.cancel()
 	}
-	return asJSON(n, err)
+	return boundary.JSON(n, err)
 }
 
 func (f *finding) news() (n news, err error) {
@@ -159,5 +160,5 @@ func (s *session) endSearch(_ context.Context, args []js.Value) (any, error) {
 	if f, open := s.searches.remove(args[0]); open {
 		f.cancel()
 	}
-	return done(nil)
+	return boundary.Done(nil)
 }

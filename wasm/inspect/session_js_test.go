@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"syscall/js"
 	"testing"
 	"time"
+
+	"nbdbridge/wasm/boundary"
 )
 
 // eval runs JavaScript.
@@ -17,9 +18,9 @@ func eval(code string) js.Value { return js.Global().Call("eval", "("+code+")") 
 
 // await waits for a promise of the API.
 func await(p js.Value) (value js.Value, rejected bool) {
-	v, err := awaited(func() js.Value { return p })
-	if failed := (*deviceError)(nil); errors.As(err, &failed) {
-		return failed.reason, true
+	v, err := boundary.Awaited(func() js.Value { return p })
+	if failed := (*boundary.Rejected)(nil); errors.As(err, &failed) {
+		return failed.Reason, true
 	}
 	return v, err != nil
 }
@@ -43,9 +44,9 @@ const fakeDevice = `({
 func newFake(t *testing.T) (*session, js.Value) {
 	t.Helper()
 	fake := eval(fakeDevice)
-	give := newCallback(func([]js.Value) any { return js.Global().Get("Promise").Call("resolve", fake) })
-	js.Global().Set(deviceFunc, give.Func)
-	t.Cleanup(func() { js.Global().Delete(deviceFunc); give.release() })
+	give := boundary.NewFunc(func([]js.Value) any { return js.Global().Get("Promise").Call("resolve", fake) })
+	js.Global().Set("nbdbridgeDevice", give.Func)
+	t.Cleanup(func() { js.Global().Delete("nbdbridgeDevice"); give.Release() })
 	s := newSession()
 	if _, err := s.attach(t.Context(), []js.Value{js.Null()}); err != nil {
 		t.Fatal(err)
@@ -54,48 +55,6 @@ func newFake(t *testing.T) (*session, js.Value) {
 }
 
 func byteAt(i int) byte { return byte(i*7 + i>>10) }
-
-func TestDeviceReads(t *testing.T) {
-	funcs := liveFuncs.Load()
-	s, fake := newFake(t)
-	r := s.device.under(t.Context())
-	for _, c := range []struct{ offset, length, want, reads int }{
-		{0, 512, 512, 1}, {1000, 1, 1, 1}, {1, 2 << 20, 2 << 20, 2}, {4<<20 - 5, 10, 5, 1}, {4 << 20, 1, 0, 0}, {5 << 20, 1, 0, 0},
-	} {
-		fake.Set("log", eval("[]"))
-		p := make([]byte, c.length)
-		n, err := r.ReadAt(p, int64(c.offset))
-		if n != c.want || (n < c.length) != errors.Is(err, io.EOF) || fake.Get("log").Length() != c.reads {
-			t.Errorf("%d at %d: %d bytes by %d reads, error %v", c.length, c.offset, n, fake.Get("log").Length(), err)
-		}
-		for i, b := range p[:n] {
-			if b != byteAt(c.offset+i) {
-				t.Fatalf("%d at %d: byte %d is %d", c.length, c.offset, i, b)
-			}
-		}
-	}
-	if _, err := r.ReadAt(make([]byte, 1), -1); err == nil {
-		t.Error("a read before the beginning")
-	}
-	if n := liveFuncs.Load() - funcs - 1; n != 0 {
-		t.Errorf("%d callbacks are left", n)
-	}
-}
-
-// A cache reads in goroutines of its own: no device may make them panic.
-func TestDeviceThatMisbehaves(t *testing.T) {
-	s, fake := newFake(t)
-	r := s.device.under(t.Context())
-	for name, read := range map[string]string{
-		"too little": `async () => new Uint8Array(3)`, "nothing": `async () => undefined`, "no promise": `() => 7`,
-		"an exception": `() => { throw new Error("no") }`, "a rejection with nothing": `() => Promise.reject()`, "a string": `async () => "abc"`,
-	} {
-		fake.Set("read", eval(read))
-		if n, err := r.ReadAt(make([]byte, 10), 0); err == nil || n != 0 {
-			t.Errorf("%s: %d bytes, error %v", name, n, err)
-		}
-	}
-}
 
 func TestDeviceErrorsComeThrough(t *testing.T) {
 	s, fake := newFake(t)
@@ -124,21 +83,11 @@ func TestAnAbortEndsReads(t *testing.T) {
 		t.Error("it went well")
 	}
 	fake.Set("hold", js.Null())
-	if _, err := s.device.under(t.Context()).ReadAt(make([]byte, 512), 0); err != nil {
+	if _, err := s.device.Under(t.Context()).ReadAt(make([]byte, 512), 0); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.detach(t.Context(), nil); err != nil || !fake.Get("closed").Bool() {
 		t.Errorf("closed: %v, error %v", fake.Get("closed"), err)
-	}
-}
-
-func TestPanicsReject(t *testing.T) {
-	reason, rejected := await(promise(func() (any, error) { panic("a parser fell") }))
-	if !rejected || reason.Get("code").String() != "INTERNAL" || !strings.Contains(reason.Get("message").String(), "please report it") {
-		t.Errorf("%v, rejected %v", reason, rejected)
-	}
-	if _, rejected := await(promise(func() (any, error) { js.Global().Get("JSON").Call("parse", "{"); return nil, nil })); !rejected {
-		t.Error("an exception went well")
 	}
 }
 
@@ -181,7 +130,7 @@ func TestExtents(t *testing.T) {
 		`[{offset: 1 << 20, length: 1 << 20, type: "hole"}]`:                                                                                         {{0, size}},
 	} {
 		fake.Set("extents", eval(told))
-		e := &extents{device: s.device}
+		e := &extents{Device: s.device}
 		var got [][2]int64
 		for at := int64(0); at < size; {
 			start, end, err := e.nextData(t.Context(), at)

@@ -6,6 +6,7 @@ import (
 	"syscall/js"
 
 	"nbdbridge/disk/fs"
+	"nbdbridge/wasm/boundary"
 )
 
 // A volume is open from openVolume to closeVolume, and its context as long.
@@ -23,7 +24,7 @@ func (s *session) openVolume(ctx context.Context, args []js.Value) (any, error) 
 	}
 	v := &volume{}
 	v.ctx, v.end = context.WithCancelCause(context.Background())
-	v.Volume, err = fs.OpenContext(ctx, io.NewSectionReader(s.device.under(v.ctx), offset, length), length)
+	v.Volume, err = fs.OpenContext(ctx, io.NewSectionReader(s.device.Under(v.ctx), offset, length), length)
 	if err != nil {
 		v.end(nil)
 		return nil, err
@@ -32,7 +33,7 @@ func (s *session) openVolume(ctx context.Context, args []js.Value) (any, error) 
 	if err != nil {
 		v.close()
 	}
-	return asJSON(map[string]any{"id": id, "facts": v.Facts()}, err)
+	return boundary.JSON(map[string]any{"id": id, "facts": v.Facts()}, err)
 }
 
 func (v *volume) close() {
@@ -44,14 +45,14 @@ func (v *volume) close() {
 func (s *session) closeVolume(_ context.Context, args []js.Value) (any, error) {
 	v, open := s.volumes.remove(args[0])
 	if !open {
-		return done(nil)
+		return boundary.Done(nil)
 	}
 	v.close()
 	s.files.removeAll(func(f *file) bool { return f.volume == v })
 	for _, l := range s.lists.removeAll(func(l *list) bool { return l.volume == v }) {
 		l.end()
 	}
-	return done(nil)
+	return boundary.Done(nil)
 }
 
 // stat(volume, path)
@@ -60,7 +61,7 @@ func (s *session) stat(ctx context.Context, args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return asJSON(v.Stat(ctx, path))
+	return boundary.JSON(v.Stat(ctx, path))
 }
 
 // place reads the arguments volume and path.
@@ -69,6 +70,6 @@ func (s *session) place(args []js.Value) (*volume, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	path, err := text("path", args[1])
+	path, err := boundary.Text("path", args[1])
 	return v, path, err
 }

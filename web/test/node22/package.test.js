@@ -18,10 +18,11 @@ const program = `import { open } from "nbdbridge";
   import "nbdbridge/sync";
   import "nbdbridge/copy";
   import "nbdbridge/inspect";
+  import "nbdbridge/evidence";
   import "nbdbridge/v86";
   import "nbdbridge/views";
   import { existsSync } from "node:fs";
-  for (const file of ["nbd.wasm", "evidence.wasm", "inspect.wasm", "worker.js", "inspect/worker.js", "range/sw.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
+  for (const file of ["nbd.wasm", "evidence.wasm", "inspect.wasm", "acquire.wasm", "worker.js", "inspect/worker.js", "evidence/worker.js", "range/sw.js"]) console.log(existsSync(new URL(import.meta.resolve("nbdbridge/" + file))));
   await open("ws://127.0.0.1:1/nbd/lab", { tls: { mode: "off" } }).catch((error) => console.log(error.code, typeof region));`;
 
 describe("the package", () => {
@@ -46,7 +47,7 @@ describe("the package", () => {
 
   test("runs in Node", async () => {
     const { stdout } = await run(process.execPath, ["main.js"], { cwd: app });
-    assert.deepEqual(stdout.trim().split("\n"), ["true", "true", "true", "true", "true", "true", "BRIDGE_UNREACHABLE function"]);
+    assert.deepEqual(stdout.trim().split("\n"), ["true", "true", "true", "true", "true", "true", "true", "true", "BRIDGE_UNREACHABLE function"]);
   });
 
   for (const [module, moduleResolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {

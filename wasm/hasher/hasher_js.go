@@ -1,4 +1,5 @@
-package main
+// Package hasher is one hash, as JavaScript calls it.
+package hasher
 
 import (
 	"syscall/js"
@@ -14,8 +15,10 @@ type hasher struct {
 	buf  []byte // as large as the largest write
 }
 
-// api makes functions that live as long as the program.
-func (h *hasher) api() js.Value {
+// New makes functions that live as long as the program: begin, write, zeros,
+// state and sum.
+func New() js.Value {
+	h := new(hasher)
 	api := js.Global().Get("Object").New()
 	for _, f := range []struct {
 		name string

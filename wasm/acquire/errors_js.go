@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"nbdbridge/evidence/acquire"
+	"nbdbridge/evidence/report"
+	"nbdbridge/wasm/boundary"
+)
+
+// codeOf gives the codes of web/client/errors.js.
+func codeOf(err error) string {
+	switch {
+	case errors.Is(err, report.ErrTooMany):
+		return "LIMIT"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "DAMAGED"
+	}
+	return ""
+}
+
+// unreadable are codes of reads that the server answered: the next read may go
+// well. All others tell that the device is gone.
+var unreadable = []string{"EIO", "ENOMEM", "EINVAL", "EOVERFLOW", "EPERM", "ENOSPC", "ENOTSUP"}
+
+// judged tells what the server can't read from the end of the device.
+func judged(err error) error {
+	failed := (*boundary.Rejected)(nil)
+	if errors.As(err, &failed) && failed.Field("stage") == "transmission" && slices.Contains(unreadable, failed.Field("code")) {
+		return &acquire.Unreadable{Err: err}
+	}
+	return err
+}
