@@ -1,6 +1,6 @@
 // The hits of a search: a page of them at a time, so that many cost nothing.
 import { button, byId, element } from "../../page/dom.js";
-import { grouped } from "../../page/text.js";
+import { grouped, visible } from "../../page/text.js";
 import { hexOffset } from "../bytes/position.js";
 
 /** @typedef {import("../inspector.js").Hit} Hit */
@@ -11,17 +11,20 @@ export const maxHits = 10_000;
 const pageSize = 50;
 /** Bytes of a hit that are shown. */
 const shownBytes = 32;
-/** Bytes that are shown before and after a hit. */
-export const around = 8;
+/** Bytes that are shown before and after a hit, and those that are there to be saved. */
+const around = 8;
+export const context = 32;
 
 export class HitList {
   #body = byId("hits-body", HTMLTableSectionElement);
   #note = byId("hits-note", HTMLElement);
-  #pages = byId("hits-pages", HTMLElement);
+  #actions = byId("hits-actions", HTMLElement);
+  #keyword = byId("hits-keyword", HTMLElement);
   #previous = byId("hits-previous", HTMLButtonElement);
   #next = byId("hits-next", HTMLButtonElement);
   #onChoose;
   /** @type {Hit[]} */ #hits = [];
+  /** What was searched for, by the index of a needle. @type {readonly string[]} */ #keywords = [];
   #page = 0;
 
   /** @param {(offset: number, length: number) => void} onChoose */
@@ -39,8 +42,16 @@ export class HitList {
     return this.#hits.length;
   }
 
-  begin() {
+  /** What there is, to be saved. */
+  get found() {
+    return { hits: this.#hits, keywords: this.#keywords };
+  }
+
+  /** @param {readonly string[]} [keywords] by the index of their needles */
+  begin(keywords = []) {
     this.#hits = [];
+    this.#keywords = keywords;
+    this.#keyword.hidden = keywords.length <= 1;
     this.#page = 0;
     this.#draw();
   }
@@ -70,7 +81,8 @@ export class HitList {
   #tell() {
     const { length } = this.#hits;
     const from = this.#page * pageSize;
-    this.#pages.hidden = length <= pageSize;
+    this.#actions.hidden = length === 0;
+    this.#previous.hidden = this.#next.hidden = length <= pageSize;
     this.#previous.disabled = this.#page === 0;
     this.#next.disabled = from + pageSize >= length;
     this.#note.textContent = length === 0 ? "" : `Hits ${grouped(from + 1)} to ${grouped(Math.min(length, from + pageSize))} of ${grouped(length)}`;
@@ -84,7 +96,9 @@ export class HitList {
     const go = button(`0x${hexOffset(hit.offset, 8)}`, () => this.#onChoose(hit.offset, hit.length));
     go.className = "link code";
     place.append(go);
-    row.append(place, element("td", hit.encoding?.toUpperCase() ?? "bytes"), context(hit, hexText), context(hit, plainText));
+    row.append(place);
+    if (this.#keywords.length > 1) row.append(element("td", visible(this.#keywords[hit.needle] ?? ""), "foreign keyword"));
+    row.append(element("td", hit.encoding?.toUpperCase() ?? "bytes", "encoding"), contextCell(hit, hexText), contextCell(hit, plainText));
     return row;
   }
 }
@@ -94,7 +108,7 @@ export class HitList {
  * @param {Hit} hit
  * @param {(bytes: Uint8Array) => string} form
  */
-function context({ bytes, before, length }, form) {
+function contextCell({ bytes, before, length }, form) {
   const cell = element("td", "", "code context");
   const end = before + length;
   const shown = Math.min(length, shownBytes);
@@ -108,7 +122,7 @@ function hexText(bytes) {
   return Array.from(bytes, (b) => ` ${b.toString(16).padStart(2, "0")}`).join("");
 }
 
-/** @param {Uint8Array} bytes */
-function plainText(bytes) {
+/** ASCII, and a full stop for all else. @param {Uint8Array} bytes */
+export function plainText(bytes) {
   return Array.from(bytes, (b) => b >= 0x20 && b < 0x7f ? String.fromCharCode(b) : ".").join("");
 }
