@@ -43,6 +43,30 @@ func TestReadsAhead(t *testing.T) {
 	})
 }
 
+// A slowDigest takes its time for each piece.
+type slowDigest struct {
+	badDigest
+	takes time.Duration
+}
+
+func (d slowDigest) Write(context.Context, []byte) error { time.Sleep(d.takes); return nil }
+
+// TestAsFastAsTheSlowest has reads, hashes and the image at the same time.
+func TestAsFastAsTheSlowest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, &fakeDisk{data: noise(5, 20<<20), latency: 50 * time.Millisecond})
+		g.hashes, g.digests = nil, []Digest{slowDigest{takes: 10 * time.Millisecond}, slowDigest{takes: 20 * time.Millisecond}}
+		g.file.write = func(context.Context) error { time.Sleep(15 * time.Millisecond); return nil }
+		begun := time.Now()
+		if err := g.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took != 50*time.Millisecond+20*20*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // TestInOrder has reads end in the wrong order.
 func TestInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -105,6 +129,10 @@ func TestSmallest(t *testing.T) {
 		{5000, 4096, 8192}, {1 << 20, 1, 1 << 20}, {1<<20 + 1, 1, 1 << 20}, {1 << 62, 1<<63 - 1, 1 << 20},
 	} {
 		r := newReader(nil, report.Settings{Smallest: c.chosen}, report.Source{MinimumSize: c.block})
+		log := &report.Log{Settings: report.Settings{Smallest: c.chosen}, Source: report.Source{MinimumSize: c.block}}
+		if err := Run(t.Context(), Job{Source: new(fakeDisk), Log: log}, 0); err != nil || log.Settings.Smallest != c.want {
+			t.Errorf("of %d, with blocks of %d: the log has %d, %v", c.chosen, c.block, log.Settings.Smallest, err)
+		}
 		if r.smallest != c.want {
 			t.Errorf("of %d, with blocks of %d: %d, want %d", c.chosen, c.block, r.smallest, c.want)
 		}

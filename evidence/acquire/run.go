@@ -97,6 +97,7 @@ func (a *acquisition) open() {
 	a.session = len(log.Sessions)
 	log.Sessions = append(log.Sessions, report.Session{Start: now, From: a.offset, To: a.offset, Connection: a.Connection})
 	a.reader = newReader(a.Source, log.Settings, log.Source)
+	log.Settings.Smallest = a.reader.smallest // not what was asked for, where it can't be
 	a.meter = meter{report: a.Progress, reader: a.reader, Progress: a.before()}
 	a.clock.begin()
 	a.note()
