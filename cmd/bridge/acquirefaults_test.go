@@ -153,5 +153,7 @@ func TestAcquireIntoATooSmallFile(t *testing.T) {
 		t.Fatalf("code %d: %s", code, stderr)
 	}
 	l.acquire(t, 0, image, "--resume")
-	l.wantWhole(t, image)
+	if log := l.wantWhole(t, image); len(log.Sessions) != 2 || missing(log.Sessions[0].Ended, "file too large") != "" {
+		t.Error(sessionsOf(log))
+	}
 }

@@ -111,10 +111,17 @@ func (a *acquisition) acquire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return acquire.Run(ctx, acquire.Job{
+	if err := a.keepBegun(); err != nil {
+		return err
+	}
+	err = acquire.Run(ctx, acquire.Job{
 		Source: a.source, Image: writer, Digests: digests, Log: a.log,
 		Connection: a.connection, Outages: a.lost.all, Checkpoint: a.keep, Progress: a.line.show,
 	}, a.state.Offset)
+	if errors.Is(err, acquire.ErrImage) || errors.Is(err, acquire.ErrDigest) || errors.Is(err, acquire.ErrCheckpoint) {
+		a.keepFailed()
+	}
+	return err
 }
 
 func (a *acquisition) writer() (*image.Writer, error) {
