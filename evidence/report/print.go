@@ -1,8 +1,8 @@
 package report
 
 import (
+	"bufio"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 	"strings"
@@ -13,16 +13,11 @@ import (
 // labelWidth is how wide labels are, with the space behind them.
 const labelWidth = 22
 
-// A printer writes plain text, and keeps its first error.
-type printer struct {
-	w   io.Writer
-	err error
-}
+// A printer writes plain text. Its Flush returns the first error.
+type printer struct{ *bufio.Writer }
 
 func (p *printer) line(indent int, text string) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, strings.TrimRight(strings.Repeat(" ", indent)+text, " ")+"\n")
-	}
+	_, _ = p.WriteString(strings.TrimRight(strings.Repeat(" ", indent)+text, " ") + "\n")
 }
 
 func (p *printer) heading(text string) {

@@ -11,8 +11,7 @@ import (
 // WriteText writes the log for people, as plain text in UTF-8. What others said,
 // be it the server, the page or the examiner, can't look like a line of it.
 func (l *Log) WriteText(w io.Writer) error {
-	buffered := bufio.NewWriter(w)
-	p := &printer{w: buffered}
+	p := &printer{bufio.NewWriter(w)}
 	p.line(0, "Log of an acquisition")
 	p.line(0, "=====================")
 	p.line(0, "")
@@ -32,10 +31,7 @@ func (l *Log) WriteText(w io.Writer) error {
 	l.writePasses(p)
 	l.writeTool(p)
 	l.writeSigner(p)
-	if p.err != nil {
-		return p.err
-	}
-	return buffered.Flush()
+	return p.Flush()
 }
 
 // outcome is what came of it, in a sentence.
