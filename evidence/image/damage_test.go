@@ -117,6 +117,22 @@ func TestKnownZeros(t *testing.T) {
 	}
 }
 
+// TestReadsAfterDamage: a frame that is damaged is not read, and the one before
+// it is read again.
+func TestReadsAfterDamage(t *testing.T) {
+	file := imageOf(t, Zstd, part{data: []byte("good")}, part{data: []byte("evil")})
+	file[bytes.Index(file, []byte("evil"))] ^= 1
+	i, p := open(t, Zstd, file), make([]byte, 4)
+	for range 2 {
+		if _, err := i.ReadAt(p, 0); err != nil || string(p) != "good" {
+			t.Errorf("%q, %v", p, err)
+		}
+		if _, err := i.ReadAt(p, 4); err == nil {
+			t.Errorf("%q", p)
+		}
+	}
+}
+
 // TestHostileSizes opens an image whose table takes more memory than a
 // reader may. All frames are the same few bytes.
 func TestHostileSizes(t *testing.T) {
