@@ -22,5 +22,7 @@ func TestAcquireIntoAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.acquire(t, 0, image, "--resume")
-	l.wantWhole(t, image)
+	if log := l.wantWhole(t, image); len(log.Sessions) != 2 || missing(log.Sessions[0].Ended, "no space left") != "" {
+		t.Error(sessionsOf(log))
+	}
 }

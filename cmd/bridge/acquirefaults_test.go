@@ -86,9 +86,7 @@ func TestAcquireOutlivesTheServer(t *testing.T) {
 	image := l.image("a.img")
 	c := startProcess(t, "acquire", l.url(), image)
 	c.until(t, image, 4<<20)
-	l.kill()
-	l.args = nil
-	l.boot(t)
+	l.reboot(t)
 	if code, stderr := c.end(t); code != 0 || missing(stderr, "the connection was lost", "connected again") != "" {
 		t.Fatalf("code %d: %s", code, stderr)
 	}
@@ -108,8 +106,7 @@ func TestAcquireGivesUp(t *testing.T) {
 	if code, stderr := c.end(t); code != 1 || missing(stderr, "Paused after ", " of 16777216 bytes: the same command with --resume goes on") != "" {
 		t.Fatalf("code %d: %s", code, stderr)
 	}
-	l.args = nil
-	l.boot(t)
+	l.reboot(t)
 	l.acquire(t, 0, image, "--resume")
 	log := l.wantWhole(t, image)
 	if s := log.Sessions; len(s) != 2 || s[1].From != s[0].To || s[0].To == 0 || len(s[0].Outages) != 1 || !s[0].Outages[0].End.IsZero() {
@@ -156,5 +153,7 @@ func TestAcquireIntoATooSmallFile(t *testing.T) {
 		t.Fatalf("code %d: %s", code, stderr)
 	}
 	l.acquire(t, 0, image, "--resume")
-	l.wantWhole(t, image)
+	if log := l.wantWhole(t, image); len(log.Sessions) != 2 || missing(log.Sessions[0].Ended, "file too large") != "" {
+		t.Error(sessionsOf(log))
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -45,15 +46,20 @@ func newLabWith(t *testing.T, disk string, plugin []string, args ...string) *lab
 // randomDisk is a file without a zero in it.
 func randomDisk(t *testing.T, size int) string {
 	t.Helper()
-	b := make([]byte, size)
-	fill(b, 7)
-	return newFile(t, "disk", string(b))
+	return newFile(t, "disk", random()[:size])
 }
 
+var random = sync.OnceValue(func() string {
+	b := make([]byte, 17<<20)
+	fill(b, 7)
+	return string(b)
+})
+
+// fill puts bytes without a zero into a multiple of 8 of them.
 func fill(b []byte, seed uint64) {
 	source := rand.New(rand.NewPCG(seed, 0))
-	for i := range b {
-		b[i] = byte(1 + source.IntN(255))
+	for i := 0; i < len(b); i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], source.Uint64()|0x0101010101010101)
 	}
 }
 
@@ -80,6 +86,14 @@ func (l *lab) boot(t *testing.T) {
 			return
 		}
 	}
+}
+
+// reboot kills nbdkit and starts it with other filters.
+func (l *lab) reboot(t *testing.T, args ...string) {
+	t.Helper()
+	l.kill()
+	l.args = args
+	l.boot(t)
 }
 
 func (l *lab) kill() {

@@ -81,8 +81,8 @@ func (p *partFile) takeUp() (*acquire.State, error) {
 		return nil, fmt.Errorf("%s is there already, and is not overwritten: move it away before you --resume", p.name)
 	}
 	s, err := readState(stateName(p.name))
-	if err != nil || s.Image == nil {
-		return s, err
+	if err != nil {
+		return nil, err
 	}
 	info, err := p.f.Stat()
 	if err == nil && info.Size() < s.Image.File {

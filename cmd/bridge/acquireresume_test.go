@@ -11,9 +11,11 @@ import (
 	"nbdbridge/evidence/report"
 )
 
-// paused leaves an acquisition that Ctrl-C has ended after some bytes.
+// paused leaves an acquisition that Ctrl-C has ended after some bytes of 16 MiB.
 func (l *lab) paused(t *testing.T, image string, after int64, args ...string) {
 	t.Helper()
+	l.reboot(t, slowly...)
+	defer l.reboot(t)
 	c := startProcess(t, append([]string{"acquire", l.url(), image}, args...)...)
 	c.until(t, image, after)
 	if err := c.Process.Signal(syscall.SIGINT); err != nil {
@@ -30,20 +32,19 @@ func TestAcquireResumes(t *testing.T) {
 	need(t, "zstd", "zstd")
 	for _, name := range []string{"a.img", "a.zst"} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t, randomDisk(t, 16<<20), slowly...)
+			l := newLab(t, randomDisk(t, 16<<20))
 			image := l.image(name)
 			l.paused(t, image, 3<<20)
+			l.reboot(t, slowly...)
 			c := startProcess(t, "acquire", l.url(), image, "--resume")
 			c.until(t, image, 10<<20)
 			_ = c.Process.Kill()
 			c.end(t)
-			l.kill()
-			l.args = nil
-			l.boot(t)
+			l.reboot(t)
 			l.acquire(t, 0, image, "--resume", "--verify")
 			log := l.wantWhole(t, image)
-			s := log.Sessions // the second may be too short for a state, which then knows nothing of it
-			if last := s[len(s)-1]; len(s) < 2 || s[0].To < 3<<20 || s[1].From != s[0].To || last.From != s[0].To || last.To != 16<<20 || last.Ended != "complete" {
+			s := log.Sessions
+			if len(s) != 3 || s[0].To < 3<<20 || s[1].From != s[0].To || !s[1].End.IsZero() || s[2].From != s[0].To || s[2].To != 16<<20 || s[2].Ended != "complete" {
 				t.Error(sessionsOf(log))
 			}
 		})
@@ -53,10 +54,10 @@ func TestAcquireResumes(t *testing.T) {
 // Two do not write to one image, and what differs from the beginning is refused.
 // Nothing of it is lost by that.
 func TestAcquireResumesOnlyTheSame(t *testing.T) {
-	l := newLab(t, randomDisk(t, 8<<20), slowly...)
+	l := newLab(t, randomDisk(t, 16<<20))
 	image := l.image("a.img")
 	l.paused(t, image, 2<<20, "--examiner", "E", "--hash", "sha256,md5")
-	larger := newLab(t, randomDisk(t, 9<<20))
+	larger := newLab(t, randomDisk(t, 17<<20))
 	for _, c := range []struct {
 		args  string
 		code  int
@@ -68,7 +69,7 @@ func TestAcquireResumesOnlyTheSame(t *testing.T) {
 		{"--resume --retries 9", 2, []string{"--retries is 9, and was 2"}},
 		{"--resume --smallest 512", 2, []string{"--smallest is 512, and was 4096"}},
 		{"--resume --no-skip-holes", 2, []string{"--skip-holes is false, and was true"}},
-		{"--resume --offset 512", 2, []string{"8388096 bytes at 512, and was 8388608 bytes at 0"}},
+		{"--resume --offset 512", 2, []string{"16776704 bytes at 512, and was 16777216 bytes at 0"}},
 		{"--resume --examiner F", 2, []string{"--examiner is F, and was E"}},
 		{"--resume --export other", 2, []string{"the export is other"}},
 	} {
@@ -78,7 +79,7 @@ func TestAcquireResumesOnlyTheSame(t *testing.T) {
 		}
 	}
 	_, stderr := larger.acquire(t, 1, image, "--resume")
-	if lacks := missing(stderr, "has 9437184 bytes, and had 8388608", "another disk"); lacks != "" {
+	if lacks := missing(stderr, "has 17825792 bytes, and had 16777216", "another disk"); lacks != "" {
 		t.Errorf("lacks %q: %s", lacks, stderr)
 	}
 	p, _, err := openPart(image)
@@ -96,7 +97,7 @@ func TestAcquireResumesOnlyTheSame(t *testing.T) {
 
 // A byte that somebody flips is found by the pass over what it is in.
 func TestAcquireFindsDifferences(t *testing.T) {
-	l := newLab(t, randomDisk(t, 4<<20), slowly...)
+	l := newLab(t, randomDisk(t, 16<<20))
 	for flag, c := range map[string]struct{ file, says string }{
 		"--verify":      {partName(l.image("--verify")), "THE IMAGE DIFFERS"},
 		"--second-pass": {l.disk, "THE EXPORT DIFFERS"},
@@ -161,6 +162,29 @@ func TestAcquireResumesAtTheEnd(t *testing.T) {
 	}
 }
 
+// Who stops a pass has a whole image, but not one that was compared as asked.
+func TestAcquirePassIsStopped(t *testing.T) {
+	l := newLab(t, randomDisk(t, 8<<20), slowly...)
+	image := l.image("a.img")
+	c := startProcess(t, "acquire", l.url(), image, "--second-pass")
+	for tick := newTicks(t); ; tick() {
+		if s, err := readState(stateName(image)); err == nil && s.Log.Status == report.Complete {
+			break
+		}
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code, stderr := c.end(t); code != 1 || missing(stderr, "The image is whole, and not yet compared as asked") != "" || exists(image) {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	l.reboot(t)
+	l.acquire(t, 0, image, "--resume", "--second-pass")
+	if log := l.wantWhole(t, image); len(log.Sessions) != 1 || len(log.Passes) != 1 || !log.Passes[0].Equal {
+		t.Errorf("%s, passes %+v", sessionsOf(log), log.Passes)
+	}
+}
+
 func newAcquisition(t *testing.T, c *acquireCommand) *acquisition {
 	t.Helper()
 	_, _ = captureStdout(t), capture(t, &os.Stderr)
@@ -179,7 +203,7 @@ func newAcquisition(t *testing.T, c *acquireCommand) *acquisition {
 
 // The examiner learns of what is not as it was, and so does the log.
 func TestAcquireTellsChanges(t *testing.T) {
-	l := newLab(t, randomDisk(t, 8<<20), slowly...)
+	l := newLab(t, randomDisk(t, 16<<20))
 	image := l.image("a.img")
 	l.paused(t, image, 2<<20)
 	l.kill()

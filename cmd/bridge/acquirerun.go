@@ -43,8 +43,8 @@ func (a *acquisition) run(ctx context.Context) error {
 		}
 	}
 	failed := a.passes(ctx)
-	if ctx.Err() != nil {
-		return errors.New("it was told to stop. The image is whole, and not yet verified as asked: the same command with --resume does that")
+	if failed != nil && ctx.Err() != nil {
+		return errors.New("it was told to stop. The image is whole, and not yet compared as asked: the same command with --resume does that")
 	}
 	if err := a.finish(); err != nil {
 		return err
@@ -111,10 +111,17 @@ func (a *acquisition) acquire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return acquire.Run(ctx, acquire.Job{
+	if err := a.keepBegun(); err != nil {
+		return err
+	}
+	err = acquire.Run(ctx, acquire.Job{
 		Source: a.source, Image: writer, Digests: digests, Log: a.log,
 		Connection: a.connection, Outages: a.lost.all, Checkpoint: a.keep, Progress: a.line.show,
 	}, a.state.Offset)
+	if errors.Is(err, acquire.ErrImage) || errors.Is(err, acquire.ErrDigest) || errors.Is(err, acquire.ErrCheckpoint) {
+		a.keepFailed()
+	}
+	return err
 }
 
 func (a *acquisition) writer() (*image.Writer, error) {

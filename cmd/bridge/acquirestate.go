@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"time"
 
 	"nbdbridge/evidence/acquire"
 	"nbdbridge/evidence/report"
@@ -25,6 +27,33 @@ func (p *partFile) keep(s *acquire.State) error {
 	return withRoom(writeDurably(stateName(p.name), text))
 }
 
+// keepBegun has the state tell of a session that may be ended from outside
+// before it has a state of its own.
+func (a *acquisition) keepBegun() error {
+	s, log := *a.state, *a.log
+	session := report.Session{Start: time.Now().UTC(), From: s.Offset, To: s.Offset, Connection: a.connection}
+	if log.Start.IsZero() {
+		log.Start = session.Start
+	}
+	log.Status, log.Sessions = report.Running, append(slices.Clone(log.Sessions), session)
+	s.Log = &log
+	return a.part.keep(&s)
+}
+
+// keepFailed has the last state tell of the end of a session that had no state
+// of its own then. What was written after it makes room for that.
+func (a *acquisition) keepFailed() {
+	s, err := readState(stateName(a.File))
+	if err != nil || a.part.cutTo(s.Image.File) != nil {
+		return
+	}
+	n := len(a.log.Sessions) - 1
+	last := a.log.Sessions[n]
+	last.To = s.Offset
+	s.Log.Status, s.Log.Sessions = report.Paused, append(s.Log.Sessions[:n], last)
+	_ = a.part.keep(s) // or it stays as one that was ended from outside
+}
+
 func readState(name string) (*acquire.State, error) {
 	info, err := os.Stat(name)
 	if err == nil && info.Size() > maxState {
@@ -38,7 +67,7 @@ func readState(name string) (*acquire.State, error) {
 		return nil, err
 	}
 	s := &acquire.State{}
-	if err = json.Unmarshal(text, s); err == nil && (s.Log == nil || s.Log.Schema != report.Schema) {
+	if err = json.Unmarshal(text, s); err == nil && (s.Log == nil || s.Image == nil || s.Log.Schema != report.Schema) {
 		err = errors.New("it is of another version of bridge acquire")
 	}
 	if err != nil {
