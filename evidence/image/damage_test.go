@@ -133,6 +133,24 @@ func TestReadsAfterDamage(t *testing.T) {
 	}
 }
 
+// TestReadsAfterLongFrames leaves a frame in its middle, and reads another.
+func TestReadsAfterLongFrames(t *testing.T) {
+	e, err := newEncoder()
+	must(t, err)
+	long := bytes.Clone(e.piece(bytes.Repeat([]byte("ab"), MaxPiece)))
+	good := e.piece([]byte("good"))
+	entries := appendEntry(appendEntry(nil, len(long), 2*MaxPiece), len(good), 4)
+	i, p := open(t, Zstd, damaged(append(long, good...), entries, nil)), make([]byte, 4)
+	for range 2 {
+		if _, err := i.ReadAt(p, 0); err == nil {
+			t.Error("a long frame of data is read")
+		}
+		if _, err := i.ReadAt(p, 2*MaxPiece); err != nil || string(p) != "good" {
+			t.Errorf("%q, %v", p, err)
+		}
+	}
+}
+
 // TestHostileSizes opens an image whose table takes more memory than a
 // reader may. All frames are the same few bytes.
 func TestHostileSizes(t *testing.T) {
