@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io"
 	"slices"
 
 	"nbdbridge/evidence/acquire"
@@ -10,13 +9,22 @@ import (
 	"nbdbridge/wasm/boundary"
 )
 
+// A damagedError is an image that is none, or can't be followed, unless it is
+// the device that failed.
+type damagedError struct{ err error }
+
+func (e *damagedError) Error() string { return e.err.Error() }
+func (e *damagedError) Unwrap() error { return e.err }
+
 // codeOf gives the codes of web/client/errors.js.
 func codeOf(err error) string {
 	switch {
 	case errors.Is(err, report.ErrTooMany):
 		return "LIMIT"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, new(*damagedError)):
 		return "DAMAGED"
+	case errors.As(err, new(*acquire.Unreadable)):
+		return "EIO" // what a pass could not read, after retries
 	}
 	return ""
 }

@@ -63,7 +63,7 @@ func (s *session) text(_ context.Context, args []js.Value) (any, error) {
 func (s *session) openImage(_ context.Context, args []js.Value) (_ any, err error) {
 	s.image, err = image.Open(image.Format(args[0].String()), s.device.Under(context.Background()), s.device.Size())
 	if err != nil {
-		return nil, err
+		return nil, &damagedError{err}
 	}
 	return s.image.Size(), nil
 }
@@ -81,7 +81,7 @@ func (s *session) readImage(_ context.Context, args []js.Value) (any, error) {
 	}
 	p := make([]byte, length)
 	if n, err := s.image.ReadAt(p, offset); n < len(p) {
-		return nil, errors.Join(err, io.ErrUnexpectedEOF)
+		return nil, &damagedError{errors.Join(err, io.ErrUnexpectedEOF)}
 	}
 	return boundary.Array(p), nil
 }

@@ -64,8 +64,7 @@ const idleLimit = 6000;
 export async function acquire(device, sink, options = {}) {
   const { wish, hashes, listeners, files, signal } = choose(options);
   checkDevice(device);
-  const desk = new Desk({ ...listeners, sink: checkSink(sink) });
-  return reading("acquire", { device, hashes, desk, wish, files, signal });
+  return reading("acquire", { device, hashes, listeners: { ...listeners, sink: checkSink(sink) }, wish, files, signal });
 }
 
 /**
@@ -89,17 +88,17 @@ export async function acquire(device, sink, options = {}) {
 export async function pass(device, hashes, options = {}) {
   const { wish, listeners, files, signal } = choosePass(hashes, options);
   checkDevice(device);
-  return reading("pass", { device, hashes, desk: new Desk(listeners), wish, files, signal });
+  return reading("pass", { device, hashes, listeners, wish, files, signal });
 }
 
 /**
  * @param {"acquire" | "pass"} method
- * @param {{device: BlockDevice, hashes: readonly string[], desk: Desk, wish: string, files: Files, signal?: AbortSignal}} job
+ * @param {{device: BlockDevice, hashes: readonly string[], listeners: import("./desk.js").Listeners, wish: string, files: Files, signal?: AbortSignal}} job
  * @returns {Promise<any>}
  */
-async function reading(method, { device, hashes, desk, wish, files, signal }) {
+async function reading(method, { device, hashes, listeners, wish, files, signal }) {
   signal?.throwIfAborted();
-  const crew = new Crew(files);
+  const crew = new Crew(files), desk = new Desk(listeners);
   try {
     await crew.start(device, hashes, signal);
     return await patiently(crew.call(method, desk.port, wish, signal), signal);

@@ -55,6 +55,7 @@ const defaults = { format: "raw", hashes: ["sha256"], retries: 2, smallest: 4096
 function ofState(from, own) {
   const settings = from?.log?.settings, format = from?.image?.format;
   if (!settings || !Number.isSafeInteger(from.offset)) throw invalid("Option from must be a state, as onState gives it.");
+  if (from.log.status === "complete") throw invalid("The state in option from is of an acquisition that is complete: there is nothing left to acquire.");
   const { hashes, retries, smallest, skipHoles } = settings;
   const known = { format, hashes, retries, smallest, skipHoles };
   const other = Object.entries(own).find(([name, value]) => JSON.stringify(value) !== JSON.stringify(/** @type {any} */ (known)[name]));

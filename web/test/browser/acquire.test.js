@@ -111,7 +111,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     const pki = await lab.pki(browser);
     source = await makeDisk(join(lab.dir, "source.img"));
     sum = (await run("sha256sum", [source])).stdout.split(" ")[0];
-    slow = await lab.nbdkit(source, pki, "--readonly", "--filter=rate", "rate=16M");
+    slow = await lab.nbdkit(source, pki, "--readonly", "--filter=rate", "rate=8M");
     const failing = await lab.nbdkit(source, pki, "--readonly", "--filter=error", "error-pread=EIO", "error-pread-rate=10%");
     const bad = await serveWithBadSector(lab, source, 5000, pki);
     bridge = await lab.bridge({ plain: (await lab.nbdkit(source, pki, "--readonly")).target, slow: slow.target, failing: failing.target, bad: bad.target });

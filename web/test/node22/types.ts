@@ -9,6 +9,7 @@ import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOve
 import { asBlobLike, asGeotiffSource, asRandomAccessStorage, asZipReader, readableOf, type BlobLike } from "nbdbridge/views";
 import { serveViaServiceWorker, type RangeOptions } from "nbdbridge/range";
 import { saveAs } from "nbdbridge/save";
+import { acquire, fileSink, imageOf, pass, storedSink, streamSink, textOf, type AcquireOptions, type Log, type Outage, type Sink, type State } from "nbdbridge/evidence";
 import { inspect, type Details, type Entry, type Hit, type Inspector, type Layout, type SearchOptions, type Signature, type Volume } from "nbdbridge/inspect";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
@@ -166,4 +167,29 @@ export async function looks(device: BlockDevice) {
   await volume.remove("/etc");
   await volume.close();
   await inspector.close();
+}
+
+export async function evidence(device: BlockDevice, own: Sink, stream: FileSystemWritableFileStream) {
+  /** Kept by the page. */ let last: State | undefined;
+  const outages: Outage[] = [{ start: "2026-01-01T00:00:00Z", reason: "a cable" }];
+  const options: AcquireOptions = {
+    format: "zstd", hashes: ["md5", "sha256"], retries: 2, smallest: 512, skipHoles: false, signal,
+    facts: { case: { examiner: "E" }, image: { name: "disk.zst" } }, connection: { encrypted: true, pin: "sha256/" }, outages: () => outages,
+    onState: async (state) => { last = state; }, onProgress: ({ done, total, lost, recovering }) => console.log(done / total, lost, recovering),
+    wasm: "/acquire.wasm", worker: () => new Worker("/evidence/worker.js"),
+  };
+  const log: Log = await acquire(device, own, options);
+  await acquire(device, fileSink(stream), { from: last });
+  await acquire(device, streamSink(new WritableStream()));
+  const image = await imageOf("zstd", device);
+  const { md5 } = await pass(image, ["md5"], { zeros: log.zeroFilled, signal });
+  // @ts-expect-error: it was not asked for
+  const { sha1 } = await pass(image, ["md5"]);
+  // @ts-expect-error: a hash that is none
+  await acquire(device, own, { hashes: ["crc32"] });
+  // @ts-expect-error: a stream is no sink
+  await acquire(device, new WritableStream());
+  // @ts-expect-error: a file of a store has more than a size
+  storedSink({ size: async () => 1 });
+  return [md5, sha1, await textOf(log)];
 }

@@ -8,11 +8,14 @@ import { Worker as Thread } from "node:worker_threads";
 import { handleOf } from "../../client/handle.js";
 import { NbdError, codes } from "../../client/index.js";
 import { lay, makeParquet, makeTiff, makeZip } from "../formats.js";
+import { fakeAcquirer } from "./fake-acquirer.js";
+import { FakeDisk } from "./fake-folder.js";
 import { fakeHasher } from "./fake-hasher.js";
 import { fakeInspector } from "./fake-inspector.js";
 import { FakeSite } from "./fake-service-worker.js";
 import { FakeWorker, facts, install } from "./fake-worker.js";
 import { MemoryDisk } from "./memory-disk.js";
+import { Random } from "./random.js";
 
 /** @param {string} page */
 const textOf = (page) => readFileSync(new URL(`../../../docs/${page}`, import.meta.url), "utf8");
@@ -67,26 +70,33 @@ async function runInThread(source) {
   return printed.trimEnd().split("\n");
 }
 
+/** The Worker that an example starts. @param {string} source */
+function fakeOf(source) {
+  if (source.includes("/evidence/")) return fakeAcquirer();
+  return source.includes("/inspect/") ? fakeInspector() : { ...serve(), ...fakeHasher() };
+}
+
 /** With a device, and a bridge for open. @param {string} source */
 async function runHere(source) {
   /** @type {string[]} */ const printed = [];
   const print = console.log;
   console.log = (...args) => printed.push(format(...args));
   install();
-  FakeWorker.serve = () => source.includes("/inspect/") ? fakeInspector() : { ...serve(), ...fakeHasher() };
+  FakeWorker.serve = () => fakeOf(source);
   const disk = new MemoryDisk(content.length);
   disk.bytes.set(content);
-  Object.assign(globalThis, { device: disk.device, places, caPem: "PEM" });
+  const file = await new FakeDisk(new Random(1)).folder().open("image");
+  Object.assign(globalThis, { device: disk.device, file, places, caPem: "PEM" });
   try {
     await import(`data:text/javascript,${encodeURIComponent(source)}`);
   } finally {
     console.log = print;
-    for (const name of ["device", "places", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
+    for (const name of ["device", "file", "places", "caPem", "Worker"]) Reflect.deleteProperty(globalThis, name);
   }
   return printed;
 }
 
-for (const page of ["javascript.md", "adapters.md", "inspect.md"]) {
+for (const page of ["javascript.md", "adapters.md", "inspect.md", "evidence.md"]) {
   test(`the examples of docs/${page} run, and print what they say`, async () => {
     const examples = [...textOf(page).matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
     assert.ok(examples.length >= 1);

@@ -25,6 +25,8 @@ const disk = (size = 3 * MiB + 7) => disks[disks.push(new MemoryDisk(size)) - 1]
 afterEach(async () => {
   await Promise.all(disks.map(({ device }) => device.close()));
   disks = [];
+  const given = FakeWorker.made.flatMap(({ sent }) => sent.flatMap(({ args = [] }) => args.flat()));
+  for (const port of given) if (port instanceof MessagePort) port.close(); // a Worker would have ended with its own
 });
 
 /** A sink in memory, of which tests replace methods. @param {Partial<Sink>} [own] */
@@ -103,7 +105,7 @@ test("what can't be meant is refused before anything starts", async () => {
   for (const [name, value] of /** @type {[string, any][]} */ ([
     ["format", "e01"], ["hashes", ["crc32"]], ["hashes", ["md5", "md5"]], ["hashes", "md5"], ["retries", -1], ["retries", 101], ["retries", 1.5],
     ["smallest", 256], ["smallest", 1000], ["smallest", 128 << 10], ["skipHoles", 1], ["onState", 1], ["outages", {}], ["onProgress", 1], ["signal", 1],
-    ["facts", { a: 1n }], ["from", {}], ["from", 7], ["from", state({ offset: "1" })], ["wasm", 1], ["worker", 1], ["other", 1],
+    ["facts", { a: 1n }], ["from", {}], ["from", 7], ["from", state({ offset: "1" })], ["from", state({ log: { settings: {}, status: "complete" } })], ["wasm", 1], ["worker", 1], ["other", 1],
   ])) await assert.rejects(acquire(device, sink, { [name]: value }), { code: "INVALID_ARGUMENT" }, `${name}: ${String(value)}`);
   await assert.rejects(acquire(/** @type {any} */ ({}), sink), { code: "INVALID_ARGUMENT" });
   await assert.rejects(acquire(device, /** @type {any} */ ({ write() {} })), { code: "INVALID_ARGUMENT", message: /storedSink, fileSink or streamSink/ });
@@ -225,7 +227,7 @@ test("an image is a read-only device, which closes the one beneath", async () =>
 });
 
 test("a log has a text", async () => {
-  assert.equal(await textOf(/** @type {any} */ ({ schema: "s", status: "complete" })), "Acquisition: complete");
+  assert.equal(await textOf(/** @type {any} */ ({ schema: "s", status: "complete" })), "Log of an acquisition\ncomplete");
   await assert.rejects(textOf(/** @type {any} */ ({})), { code: "INVALID_ARGUMENT" });
   assert.ok(allEnded());
 });

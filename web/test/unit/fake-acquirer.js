@@ -68,7 +68,7 @@ export function fakeAcquirer() {
     text(/** @type {string} */ json) {
       const { schema, status } = JSON.parse(json);
       if (!schema) throw new NbdError("INVALID_ARGUMENT", "this is no log");
-      return `Acquisition: ${status}`;
+      return `Log of an acquisition\n${status}`;
     },
     openImage: () => device.size,
     readImage: (/** @type {number} */ offset, /** @type {number} */ length) => device.read(offset, length),
