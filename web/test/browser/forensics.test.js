@@ -56,7 +56,7 @@ inEachBrowser("the page of evidence", ({ page: openPage, name: browser }) => {
   /** @type {string} */ let url;
   /** @type {DiskPage} */ let it;
   /** @type {Awaited<ReturnType<typeof makeVolume>>} */ let made;
-  /** A server of a copy, at 2 MiB/s. @type {Awaited<ReturnType<Lab["nbdkit"]>>} */ let slow;
+  /** A server of a copy, slow enough to be ended in between. @type {Awaited<ReturnType<Lab["nbdkit"]>>} */ let slow;
 
   before(async () => {
     if (skip) return;
@@ -66,7 +66,7 @@ inEachBrowser("the page of evidence", ({ page: openPage, name: browser }) => {
     const plain = await lab.disk("plain.img", pattern(0, 4 * MiB + 100));
     const [writable, readOnly, bad] = await Promise.all([lab.nbdkit(made.file, pki), lab.nbdkit(made.file, pki, "--readonly"), serveWithBadSector(lab, plain, 5000, pki)]);
     await run("cp", ["--sparse=always", made.file, join(lab.dir, "slow.img")]);
-    slow = await lab.nbdkit(join(lab.dir, "slow.img"), pki, "--filter=rate", "rate=16M");
+    slow = await lab.nbdkit(join(lab.dir, "slow.img"), pki, "--filter=rate", "rate=6M");
     const bridge = await lab.bridge({ slow: slow.target, writable: writable.target, readOnly: readOnly.target, bad: bad.target });
     url = `${bridge.page}forensics/`;
   });
@@ -190,6 +190,7 @@ inEachBrowser("the page of evidence", ({ page: openPage, name: browser }) => {
     const wanted = [...places(disk, forms("the needle"), "The Needle"), ...places(disk, forms("lost+found"), "lost+found"), ...bytes];
     assert.ok(wanted.length > 3 && wanted.length < 10_000, `${wanted.length} places`);
     await it.shows("#hits-body", /lost\+found\s+UTF-8/);
+    await it.shows("#hits-keywords", new RegExp(`^hex: 53 ef ${bytes.length}, .*The Needle 1.*Not found: 1 of 4 keywords\\.$`));
     await shots(it.page, `forensics-search-${browser}`);
     await it.page.click("#hits-save");
     await until(it.page, savedText, "disk-hits.csv");

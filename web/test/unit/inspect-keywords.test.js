@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csvOf } from "../../demo/inspect/search/csv.js";
+import { countsOf } from "../../demo/inspect/search/hits.js";
 import { checkCount, keywordsIn, keywordsOf, maxFile, maxNeedles } from "../../demo/inspect/search/keywords.js";
 import { NeedleError } from "../../demo/inspect/search/needles.js";
 
@@ -53,4 +54,12 @@ test("hits as CSV", () => {
   ].join("\r\n"));
   for (const start of ["=", "+", "-", "@", "\t", "\r", "\n"]) assert.match([...csvOf([hit("", {})], [`${start}1`])][1], new RegExp(`"'\\${start}1"`), JSON.stringify(start));
   assert.equal([...csvOf(Array(401).fill(hit("a", {})), ["a"])].length, 4);
+});
+
+test("how often each keyword was found", () => {
+  const hits = [1, 0, 1, 3, 1].map((needle) => ({ offset: 0, length: 1, needle, bytes: new Uint8Array(1), before: 0 }));
+  assert.equal(countsOf(hits, ["Ada", "Grace\n", "Joan", "Mary"]), "Grace⟨000A⟩ 3, Ada 1, Mary 1. Not found: 1 of 4 keywords.");
+  assert.equal(countsOf([], ["Ada", "Grace"]), "Not found: 2 of 2 keywords.");
+  assert.equal(countsOf(hits.slice(0, 2), ["Ada", "Grace"]), "Ada 1, Grace 1.");
+  assert.match(countsOf(Array.from({ length: 60 }, (_, needle) => ({ ...hits[0], needle })), Array.from({ length: 60 }, (_, i) => `w${i}`)), / w49 1, and 10 more\.$/);
 });

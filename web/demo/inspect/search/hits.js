@@ -9,6 +9,8 @@ import { hexOffset } from "../bytes/position.js";
 export const maxHits = 10_000;
 /** Hits that are in sight at once. */
 const pageSize = 50;
+/** Keywords that are named with how often they were found. */
+const maxNamed = 50;
 /** Bytes of a hit that are shown. */
 const shownBytes = 32;
 /** Bytes that are shown before and after a hit, and those that are there to be saved. */
@@ -20,6 +22,7 @@ export class HitList {
   #note = byId("hits-note", HTMLElement);
   #actions = byId("hits-actions", HTMLElement);
   #keyword = byId("hits-keyword", HTMLElement);
+  #counts = byId("hits-keywords", HTMLElement);
   #previous = byId("hits-previous", HTMLButtonElement);
   #next = byId("hits-next", HTMLButtonElement);
   #onChoose;
@@ -52,6 +55,7 @@ export class HitList {
     this.#hits = [];
     this.#keywords = keywords;
     this.#keyword.hidden = keywords.length <= 1;
+    this.#counts.textContent = "";
     this.#page = 0;
     this.#draw();
   }
@@ -63,6 +67,11 @@ export class HitList {
     if (this.#hits.length === before) return;
     if (before < (this.#page + 1) * pageSize) this.#draw();
     else this.#tell();
+  }
+
+  /** Says how often each keyword was found, once the search has ended. */
+  sum() {
+    if (this.#keywords.length > 1) this.#counts.textContent = countsOf(this.#hits, this.#keywords);
   }
 
   /** @param {number} step */
@@ -101,6 +110,21 @@ export class HitList {
     row.append(element("td", hit.encoding?.toUpperCase() ?? "bytes", "encoding"), contextCell(hit, hexText), contextCell(hit, plainText));
     return row;
   }
+}
+
+/**
+ * Such as "Ada 3, Grace 1. Not found: 4 of 6 keywords."
+ * @param {readonly Hit[]} hits
+ * @param {readonly string[]} keywords
+ */
+export function countsOf(hits, keywords) {
+  /** @type {number[]} */ const counts = keywords.map(() => 0);
+  for (const { needle } of hits) counts[needle]++;
+  const found = [...counts.entries()].filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
+  const named = found.slice(0, maxNamed).map(([i, count]) => `${visible(keywords[i])} ${grouped(count)}`);
+  if (found.length > maxNamed) named.push(`and ${grouped(found.length - maxNamed)} more`);
+  const missing = keywords.length - found.length;
+  return `${named.length ? `${named.join(", ")}. ` : ""}${missing ? `Not found: ${grouped(missing)} of ${grouped(keywords.length)} keywords.` : ""}`.trim();
 }
 
 /**

@@ -154,6 +154,7 @@ export class Search {
   /** @param {string} end */
   #tell(end) {
     const { count } = this.#hits;
+    this.#hits.sum();
     this.#status.textContent = `${end}: ${count === 0 ? "no hits" : count === 1 ? "one hit" : `${grouped(count)} hits`}.`;
   }
 }
