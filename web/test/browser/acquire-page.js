@@ -39,10 +39,6 @@ export class AcquirePage {
     });
     await page.setViewport({ width: 1280, height: 900 }).catch(() => {}); // Firefox 140 sets the size, and complains
     await page.evaluateOnNewDocument(picker ? givePicker : () => { Reflect.deleteProperty(globalThis, "showSaveFilePicker"); });
-    if ((await page.browser().version()).startsWith("Chrome")) {
-      const session = await page.createCDPSession();
-      await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: downloads, eventsEnabled: false });
-    }
     await page.goto(`${url}forensics/`);
     await made.shows("#status", /Not connected\./);
     return made;
@@ -120,6 +116,7 @@ export class AcquirePage {
    */
   async save(button, name) {
     const file = join(downloads, name);
+    await this.#allowDownloads();
     await this.page.click(button);
     await this.shows("#result-status, #key-status", /saved/);
     for (const deadline = Date.now() + 20_000; !await isThere(file);) {
@@ -127,6 +124,13 @@ export class AcquirePage {
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     return file;
+  }
+
+  /** Of Chromium: it forgets the folder when the tab ends that said it. */
+  async #allowDownloads() {
+    if (!(await this.page.browser().version()).startsWith("Chrome")) return;
+    const session = await this.page.createCDPSession();
+    await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: downloads, eventsEnabled: false });
   }
 
   /** The log as it is saved. @param {string} name of the image */
@@ -137,7 +141,8 @@ export class AcquirePage {
   /** Discards the one that is in sight, and closes the tab. @param {string} name */
   async discard(name) {
     await this.clickAndAgree("#acquisition-discard");
-    await until(this.page, (kept) => Boolean(document.getElementById("acquisition")?.hidden) && !document.getElementById("kept-rows")?.innerText.includes(kept), name);
+    const isGone = (/** @type {string} */ kept) => Boolean(document.getElementById("acquisition")?.hidden) && !document.getElementById("kept-rows")?.innerText.includes(kept);
+    await until(this.page, isGone, name).catch(async () => assert.fail(`${name} is not gone: ${await this.text("#kept")} Alert: ${await this.text("#alert")}`));
     await this.page.close();
   }
 

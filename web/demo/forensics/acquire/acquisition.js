@@ -4,6 +4,7 @@ import { region } from "../../../client/layers/index.js";
 import { NbdError } from "../../../client/index.js";
 import { connectionFacts, mismatch, outagesSince, sourceFacts, toolFacts } from "./facts.js";
 import { pageFacts } from "./pagefacts.js";
+import { stayAwake } from "./wake.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../../../client/evidence/index.js").Log} Log */
@@ -81,7 +82,8 @@ export class Acquisition {
    */
   run(session) {
     return this.#work("running", async (signal) => {
-      const log = await acquire(this.#stretch(session), this.place.sink, { ...await this.#options(session), ...this.#told(session), signal });
+      const options = { ...await this.#options(session), ...this.#told(session), signal };
+      const log = await acquire(this.#stretch(session), this.place.sink, options);
       await this.place.finish();
       await this.#keepLog(log);
     });
@@ -178,9 +180,11 @@ export class Acquisition {
     const { signal } = this.#controller = new AbortController();
     Object.assign(this, { phase, failure: undefined, progress: undefined });
     this.#changed();
+    const rest = stayAwake();
     this.#idle = task(signal).catch((error) => {
       if (!signal.aborted) this.failure = error;
     }).then(() => {
+      rest();
       this.phase = this.log?.status === "complete" ? "complete" : "paused";
       this.passOf = undefined;
       this.#changed();

@@ -92,9 +92,19 @@ export class Kept {
   }
 }
 
+/** For how long one may be open still by a Worker that has just ended, in milliseconds. */
+const endLimit = 3000;
+
 /** Deletes one; rejects with IN_USE if it is open. @param {string} id */
-export function discardKept(id) {
-  return deleteFolder(kind, id);
+export async function discardKept(id) {
+  for (const deadline = Date.now() + endLimit; ;) {
+    try {
+      return await deleteFolder(kind, id);
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== "IN_USE" || Date.now() > deadline) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /**
