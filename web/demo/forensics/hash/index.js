@@ -146,12 +146,20 @@ export class Hashing {
       this.#results.add(run, expected, of);
       showVerdict(this.#verdict, run.sums, expected, of);
       this.#tell(`${visible(subject.name)} is hashed.`);
-    } catch (/** @type {any} */ error) {
-      if (session.signal.aborted) this.#tell("Stopped: the disk was closed. Nothing is known of a hash before its end; begin it anew.");
-      else if (error?.name === "AbortError") this.#tell("Stopped. Nothing is known of a hash before its end.");
-      else this.#report("There is no hash.", error);
+    } catch (error) {
+      this.#fail(error, session);
     } finally {
       this.#start.disabled = this.#session === undefined;
+    }
+  }
+
+  /** @param {any} error @param {Session} session */
+  #fail(error, session) {
+    if (session.signal.aborted) this.#tell("There is no hash: the disk was closed. Nothing is known of a hash before its end; begin it anew.");
+    else if (error?.name === "AbortError") this.#tell("There is no hash: it was stopped, and nothing is known of a hash before its end.");
+    else {
+      this.#tell(`There is no hash: ${visible(String(error?.message ?? error))}`);
+      this.#report("There is no hash.", error);
     }
   }
 
