@@ -80,6 +80,12 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     return log;
   }
 
+  /** Does something that holds up the page's main thread nowhere; only Chromium tells. @param {AcquirePage} tab @param {() => Promise<void>} work */
+  async function isSmooth(tab, work) {
+    const longest = browser === "chromium" ? await longestTask(tab.page, work) : (await work(), 0);
+    assert.ok(longest < 50, `a task of ${longest} ms`);
+  }
+
   test("raw, with all hashes, both passes, and a signature", async () => {
     const tab = await visit("plain");
     await tab.page.click("#tab-acquire");
@@ -139,10 +145,12 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   test("in Zstandard", async () => {
     const tab = await visit("plain");
     const name = `disk-${browser}.img.zst`;
-    await tab.acquire({ "acquire-zstd": true, "acquire-name": name });
-    await tab.complete();
-    await tab.page.click("#pass-image");
-    await tab.shows("#result-body", /the same\s+not read/);
+    await isSmooth(tab, async () => {
+      await tab.acquire({ "acquire-zstd": true, "acquire-name": name });
+      await tab.complete();
+      await tab.page.click("#pass-image");
+      await tab.shows("#result-body", /the same\s+not read/);
+    });
     const image = await tab.save("#save-image", name);
     await run("zstd", ["-t", image]);
     await run("sh", ["-c", `zstd -dc '${image}' | cmp - '${disk}'`]);
@@ -198,12 +206,10 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     const tab = await visit("slow", { picker: true });
     const name = `straight-${browser}.img`;
     await allow("16M");
-    const work = async () => {
+    await isSmooth(tab, async () => {
       await tab.acquire({ "acquire-name": name, "acquire-file": true });
       await tab.has(2 * MiB);
-    };
-    const longest = browser === "chromium" ? await longestTask(tab.page, work) : (await work(), 0);
-    assert.ok(longest < 50, `a task of ${longest} ms`);
+    });
     await shots(tab.page, `acquire-running-${browser}`);
     await tab.page.click("#acquisition-pause");
     await tab.shows("#acquisition-status", /^Paused\.$/);

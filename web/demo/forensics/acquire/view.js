@@ -72,12 +72,12 @@ export class AcquisitionView {
   }
 
   /** @param {Acquisition} acquisition */
-  #showProgress({ progress, log, place }) {
+  #showProgress({ progress, log, place, busy }) {
     const state = progress ?? (log && { done: place.state?.offset ?? 0, total: log.source.length, skipped: log.blockStatus.skipped, lost: lostOf(log), errors: failuresOf(log), recovering: false });
     if (!state) return this.#bar.removeAttribute("value");
     this.#bar.max = Math.max(state.total, 1);
     this.#bar.value = state.total ? state.done : 1;
-    const { rate: speed, left } = this.#measured(progress);
+    const { rate: speed, left } = this.#measured(busy ? progress : undefined);
     this.#tell("Read", `${humanSize(state.done)} of ${humanSize(state.total)}`);
     this.#tell("Rate", speed === undefined ? "–" : rate(speed));
     this.#tell("Left", left === undefined || state.done === state.total ? "–" : duration(left));
