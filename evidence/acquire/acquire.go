@@ -83,12 +83,14 @@ type Job struct {
 	Image   *image.Writer // at the position from which Run goes on; nil: nothing is kept
 	Digests []Digest      // the same
 	// Log gets sessions, errors, ranges and hashes; its Settings say how to
-	// read, and its Source.Length is the Size of the Source. It must not be
-	// touched by others while Run runs, but in the calls of Checkpoint and
-	// Progress.
+	// read, and its Source.Length is the Size of the Source. Settings.Smallest
+	// becomes a power of two, no less than 512 and the server's minimum block,
+	// and at most image.MaxPiece. A log that has sessions must pass its Check.
+	// It must not be touched by others while Run runs, but in the calls of
+	// Checkpoint and Progress.
 	Log *report.Log
-	// Connection is asked at the beginning of the session, and Outages
-	// whenever a checkpoint is made.
+	// Connection is that of the session that begins. Outages are asked for
+	// whenever a checkpoint is made, and at the end.
 	Connection report.Connection
 	Outages    func() []report.Outage // nil: none
 	// Checkpoint is given a state every few seconds, with the image synced,
@@ -97,7 +99,7 @@ type Job struct {
 	// Checkpoint returns. After the end of Run's context it has a few seconds.
 	// Nil: no states.
 	Checkpoint func(ctx context.Context, s *State) error
-	Progress   func(Progress) // nil: nobody asks; at most 10 times a second
+	Progress   func(Progress) // nil: nobody asks; at most 10 times a second, and at the end
 }
 
 // A State is all that it takes to go on. It is kept as JSON.

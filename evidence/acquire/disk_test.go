@@ -24,7 +24,7 @@ type fakeDisk struct {
 }
 
 var (
-	errBad  = &Unreadable{errors.New("Input/output error")}
+	errBad  = &Unreadable{errors.New("input/output error")}
 	errGone = errors.New("connection reset")
 )
 

@@ -76,6 +76,9 @@ func TestFails(t *testing.T) {
 				if g.log.Status != report.Paused || s.End.IsZero() || !strings.Contains(s.Ended, errFull.Error()) || len(g.log.Hashes) != 0 {
 					t.Errorf("the log is %s, with %+v, %v", g.log.Status, s, g.log.Hashes)
 				}
+				if b := g.log.BlockStatus; b.Data+b.Zero+b.Hole+b.Unknown != s.To {
+					t.Errorf("the log tells of %+v, and the session is %+v", b, s)
+				}
 				if name == "image" && (len(g.states) != 3 || g.last().Offset != s.To) {
 					t.Errorf("there are %d states, the last at %d", len(g.states), g.last().Offset)
 				}
@@ -192,6 +195,60 @@ func TestCancelledWhileWriting(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCancelledAtTheEnd is complete, since all was read.
+func TestCancelledAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		d := &fakeDisk{data: noise(3, 3<<20)}
+		g := newRig(t, d)
+		g.file.write = func(context.Context) error {
+			if len(g.file.bytes) == 2<<20 {
+				cancel()
+			}
+			return nil
+		}
+		if err := g.run(ctx); err != nil || ctx.Err() == nil {
+			t.Errorf("it ended with %v", err)
+		}
+		g.complete(d.data)
+	})
+}
+
+// TestCancelledWhileWaiting does not wait for the retry.
+func TestCancelledWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, d := range []*fakeDisk{
+			{data: noise(3, 3<<20), failing: func(int64, int64) error { return errBad }},
+			{data: noise(3, 3<<20), extents: []Extent{}}, // tells nothing
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), firstWait/2)
+			begun := time.Now()
+			if err := newRig(t, d).run(ctx); err != context.DeadlineExceeded || time.Since(begun) != firstWait/2 {
+				t.Errorf("it ended after %v with %v", time.Since(begun), err)
+			}
+			cancel()
+		}
+	})
+}
+
+// TestOwnsItsReads returns when the last of them has.
+func TestOwnsItsReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDisk{data: noise(3, 9<<20)}
+		d.failing = func(offset, _ int64) error {
+			if offset == 0 {
+				time.Sleep(time.Second)
+				return errGone
+			}
+			time.Sleep(time.Minute)
+			return nil
+		}
+		if err := newRig(t, d).run(t.Context()); !errors.Is(err, errGone) || d.now > 0 {
+			t.Errorf("%d reads go on after %v", d.now, err)
+		}
+	})
 }
 
 // TestCheckpointHangs is ended after the grace.

@@ -68,7 +68,7 @@ func (r *reader) around(ctx context.Context, zeros []report.Range) iter.Seq[stre
 	return func(yield func(stretch) bool) {
 		var at int64
 		for _, z := range append(zeros[:len(zeros):len(zeros)], report.Range{Offset: r.Size()}) {
-			for s := range r.told(ctx, []report.Range{{Offset: at, Length: z.Offset - at}}) {
+			for s := range r.told(ctx, report.Range{Offset: at, Length: z.Offset - at}) {
 				if !yield(s) || s.err != nil {
 					return
 				}

@@ -26,9 +26,9 @@ type stretch struct {
 	err            error         // ends the plan before it
 }
 
-// plan cuts ranges of the disk, in order, into pieces without their bytes.
-func (r *reader) plan(ctx context.Context, ranges []report.Range) iter.Seq[*piece] {
-	return r.cut(r.judged(r.told(ctx, ranges)))
+// plan cuts a range of the disk into pieces without their bytes.
+func (r *reader) plan(ctx context.Context, rest report.Range) iter.Seq[*piece] {
+	return r.cut(r.judged(r.told(ctx, rest)))
 }
 
 // judged tells what is to be skipped: runs of zeros that are long enough. It
@@ -136,7 +136,7 @@ func (r *reader) cut(stretches iter.Seq[stretch]) iter.Seq[*piece] {
 
 // goesOn tells whether a stretch belongs to the piece before it.
 func (r *reader) goesOn(p *piece, s stretch) bool {
-	return p.skip == s.skip && p.offset+p.length == s.Offset && !r.isCut(s.Offset, sizeOf(s.skip))
+	return p.skip == s.skip && !r.isCut(s.Offset, sizeOf(s.skip))
 }
 
 // sizeOf is how long pieces are.

@@ -97,16 +97,8 @@ func newRoom() chan []byte {
 // feed has pieces read as long as there is room.
 func (r *reader) feed(ctx context.Context, plan iter.Seq[*piece], queue chan<- *piece, room <-chan []byte, readers *sync.WaitGroup) {
 	for p := range plan {
-		p.done = make(chan struct{})
-		if p.skip || p.err != nil {
-			close(p.done)
-		} else if !p.take(ctx, room) {
+		if !r.start(ctx, p, room, readers) {
 			return
-		} else {
-			readers.Go(func() {
-				defer close(p.done)
-				p.err = r.fill(ctx, p)
-			})
 		}
 		select {
 		case queue <- p:
@@ -114,6 +106,24 @@ func (r *reader) feed(ctx context.Context, plan iter.Seq[*piece], queue chan<- *
 			return
 		}
 	}
+}
+
+// start has a piece read, unless there is nothing to be read of it. It waits for
+// room.
+func (r *reader) start(ctx context.Context, p *piece, room <-chan []byte, readers *sync.WaitGroup) bool {
+	p.done = make(chan struct{})
+	if p.skip || p.err != nil {
+		close(p.done)
+		return true
+	}
+	if !p.take(ctx, room) {
+		return false
+	}
+	readers.Go(func() {
+		defer close(p.done)
+		p.err = r.fill(ctx, p)
+	})
+	return true
 }
 
 // take waits for a buffer.

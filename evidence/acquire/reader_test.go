@@ -26,12 +26,12 @@ func TestReadsAhead(t *testing.T) {
 		if took := time.Since(begun); took != 4*time.Second {
 			t.Errorf("30 reads of a second took %v", took)
 		}
-		if d.top != underWay {
+		if d.top != 8 {
 			t.Errorf("%d reads were under way", d.top)
 		}
 		g.file.write = func(context.Context) error {
 			synctest.Wait()
-			if n := int64(d.requests)<<20 - int64(len(g.file.bytes)); n > underWay<<20 {
+			if n := int64(d.requests)<<20 - int64(len(g.file.bytes)); n > 8<<20 {
 				t.Errorf("%d bytes were ahead of the image", n)
 			}
 			return nil
@@ -39,6 +39,30 @@ func TestReadsAhead(t *testing.T) {
 		d.requests, d.latency, g.states = 0, 0, nil
 		if err := g.run(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// A slowDigest takes its time for each piece.
+type slowDigest struct {
+	badDigest
+	takes time.Duration
+}
+
+func (d slowDigest) Write(context.Context, []byte) error { time.Sleep(d.takes); return nil }
+
+// TestAsFastAsTheSlowest has reads, hashes and the image at the same time.
+func TestAsFastAsTheSlowest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, &fakeDisk{data: noise(5, 20<<20), latency: 50 * time.Millisecond})
+		g.hashes, g.digests = nil, []Digest{slowDigest{takes: 10 * time.Millisecond}, slowDigest{takes: 20 * time.Millisecond}}
+		g.file.write = func(context.Context) error { time.Sleep(15 * time.Millisecond); return nil }
+		begun := time.Now()
+		if err := g.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took != 50*time.Millisecond+20*20*time.Millisecond {
+			t.Errorf("it took %v", took)
 		}
 	})
 }
@@ -105,6 +129,10 @@ func TestSmallest(t *testing.T) {
 		{5000, 4096, 8192}, {1 << 20, 1, 1 << 20}, {1<<20 + 1, 1, 1 << 20}, {1 << 62, 1<<63 - 1, 1 << 20},
 	} {
 		r := newReader(nil, report.Settings{Smallest: c.chosen}, report.Source{MinimumSize: c.block})
+		log := &report.Log{Settings: report.Settings{Smallest: c.chosen}, Source: report.Source{MinimumSize: c.block}}
+		if err := Run(t.Context(), Job{Source: new(fakeDisk), Log: log}, 0); err != nil || log.Settings.Smallest != c.want {
+			t.Errorf("of %d, with blocks of %d: the log has %d, %v", c.chosen, c.block, log.Settings.Smallest, err)
+		}
 		if r.smallest != c.want {
 			t.Errorf("of %d, with blocks of %d: %d, want %d", c.chosen, c.block, r.smallest, c.want)
 		}
@@ -123,6 +151,25 @@ func TestWaits(t *testing.T) {
 	})
 }
 
+// TestShortHole reads zeros that are not worth going around: what counts is the
+// length of all on end.
+func TestShortHole(t *testing.T) {
+	const size = 1 << 20
+	for _, c := range []struct{ hole, zero, skipped int64 }{
+		{65536, 0, 65536}, {65535, 0, 0}, {0, 65536, 65536}, {30000, 35536, 65536}, {30000, 35535, 0},
+	} {
+		d := &fakeDisk{extents: []Extent{{0, 5000, Data}, {5000, c.hole, Hole}, {5000 + c.hole, c.zero, Zero}, {5000 + c.hole + c.zero, size - 5000 - c.hole - c.zero, Data}}}
+		r := newReader(d, report.Settings{SkipHoles: true}, report.Source{})
+		var skipped int64
+		for p := range r.plan(t.Context(), report.Range{Offset: 0, Length: size}) {
+			skipped += p.status.Skipped
+		}
+		if skipped != c.skipped {
+			t.Errorf("of a hole of %d and zeros of %d bytes, %d were skipped", c.hole, c.zero, skipped)
+		}
+	}
+}
+
 // TestLongHole goes around zeros with few pieces, whose cuts are where the
 // export's are.
 func TestLongHole(t *testing.T) {
@@ -130,7 +177,7 @@ func TestLongHole(t *testing.T) {
 	d := &fakeDisk{data: make([]byte, size), extents: []Extent{{0, 5000, Data}, {5000, size - 6000, Hole}, {size - 1000, 1000, Data}}}
 	r := newReader(d, report.Settings{SkipHoles: true}, report.Source{Offset: 1 << 20})
 	var got []Extent
-	for p := range r.plan(t.Context(), []report.Range{{Offset: 0, Length: size}}) {
+	for p := range r.plan(t.Context(), report.Range{Offset: 0, Length: size}) {
 		kind := Data
 		if p.skip {
 			kind = Hole
@@ -150,22 +197,41 @@ func TestPlanFromAnywhere(t *testing.T) {
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		const size = 300<<20 + 123
-		d := new(fakeDisk)
+		d, base := new(fakeDisk), r.Int64N(1<<30)
 		for at := int64(0); at < size; {
 			length := min(1+r.Int64N(1<<[]int{12, 17, 20, 27}[r.IntN(4)]), size-at)
+			if r.IntN(3) == 0 {
+				length = min(longest-(base+at)%longest+r.Int64N(shortest), size-at) // a bit beyond a cut
+			}
 			d.extents = append(d.extents, Extent{at, length, []Kind{Data, Zero, Hole}[r.IntN(3)]})
 			at += length
 		}
-		d.answer = 1 + r.Int64N(100<<20)
-		reader := newReader(d, report.Settings{SkipHoles: true}, report.Source{Offset: r.Int64N(1 << 30)})
+		d.answer = 1 + r.Int64N(100<<20)>>(3*r.IntN(3))
+		reader := newReader(d, report.Settings{SkipHoles: true}, report.Source{Offset: base})
 		from := func(at int64) []string {
 			var pieces []string
-			for p := range reader.plan(t.Context(), []report.Range{{Offset: at, Length: size - at}}) {
+			for p := range reader.plan(t.Context(), report.Range{Offset: at, Length: size - at}) {
+				if p.err != nil {
+					break
+				}
 				pieces = append(pieces, fmt.Sprintf("%d %d %t %+v", p.offset, p.length, p.skip, p.status))
 			}
 			return pieces
 		}
 		whole := from(0)
+		for last := range min(d.requests, 50) {
+			d.requests = 0
+			d.request = func(n int) error {
+				if n > last {
+					return errGone
+				}
+				return nil
+			}
+			if some := from(0); len(some) >= len(whole) || !slices.Equal(some, whole[:len(some)]) {
+				t.Fatalf("seed %d: the plan changes where the disk is gone", seed)
+			}
+		}
+		d.request = nil
 		for i := range whole {
 			if i%7 != 0 && len(whole)-i > 20 {
 				continue // there are many
@@ -175,6 +241,25 @@ func TestPlanFromAnywhere(t *testing.T) {
 			if rest := from(at); !slices.Equal(rest, whole[i:]) {
 				t.Fatalf("seed %d: from %d the plan has %d pieces, and %d are left of the whole", seed, at, len(rest), len(whole)-i)
 			}
+		}
+	}
+}
+
+// TestGoneWithinHole has the disk go when it has told of the beginning of a hole,
+// too short so far to be skipped, that a cut goes through: nothing comes of it.
+func TestGoneWithinHole(t *testing.T) {
+	const cut = image.MaxPiece
+	d := &fakeDisk{extents: []Extent{{0, cut - 1000, Data}, {cut - 1000, 200_000, Hole}}, answer: cut + 1000}
+	d.request = func(n int) error {
+		if n == 2 {
+			return errGone
+		}
+		return nil
+	}
+	r := newReader(d, report.Settings{SkipHoles: true}, report.Source{})
+	for p := range r.plan(t.Context(), report.Range{Length: cut + 199_000}) {
+		if p.err == nil {
+			t.Errorf("%d bytes were to be read", p.length)
 		}
 	}
 }

@@ -97,6 +97,7 @@ func (a *acquisition) open() {
 	a.session = len(log.Sessions)
 	log.Sessions = append(log.Sessions, report.Session{Start: now, From: a.offset, To: a.offset, Connection: a.Connection})
 	a.reader = newReader(a.Source, log.Settings, log.Source)
+	log.Settings.Smallest = a.reader.smallest // not what was asked for, where it can't be
 	a.meter = meter{report: a.Progress, reader: a.reader, Progress: a.before()}
 	a.clock.begin()
 	a.note()
@@ -118,7 +119,7 @@ func (a *acquisition) before() Progress {
 // before work is ended too.
 func (a *acquisition) copy(ctx, work context.Context) error {
 	a.meter.tell()
-	plan := a.reader.plan(ctx, []report.Range{{Offset: a.offset, Length: a.Source.Size() - a.offset}})
+	plan := a.reader.plan(ctx, report.Range{Offset: a.offset, Length: a.Source.Size() - a.offset})
 	for p := range a.reader.read(ctx, plan, a.meter.tell) {
 		if ctx.Err() != nil {
 			break

@@ -17,19 +17,17 @@ const (
 	fewExtents = 1024
 )
 
-// told is what the disk tells of ranges.
-func (r *reader) told(ctx context.Context, ranges []report.Range) iter.Seq[stretch] {
-	q := question{reader: r, span: firstSpan, silent: !r.skipHoles}
+// told is what the disk tells of a range.
+func (r *reader) told(ctx context.Context, rest report.Range) iter.Seq[stretch] {
 	return func(yield func(stretch) bool) {
-		for _, rest := range ranges {
-			for rest.Length > 0 {
-				for _, s := range q.ask(ctx, rest.Offset, rest.Length) {
-					if !yield(s) || s.err != nil {
-						return
-					}
-					rest.Offset += s.Length
-					rest.Length -= s.Length
+		q := question{reader: r, span: firstSpan, silent: !r.skipHoles}
+		for rest.Length > 0 {
+			for _, s := range q.ask(ctx, rest.Offset, rest.Length) {
+				if !yield(s) || s.err != nil {
+					return
 				}
+				rest.Offset += s.Length
+				rest.Length -= s.Length
 			}
 		}
 	}

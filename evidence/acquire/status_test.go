@@ -17,6 +17,7 @@ func TestLyingStatus(t *testing.T) {
 		"elsewhere": func(_ []Extent, o, n int64) []Extent { return []Extent{{o + 1, n - 1, Hole}} },
 		"before":    func(_ []Extent, o, n int64) []Extent { return []Extent{{o - 1, n, Hole}} },
 		"too long":  func(_ []Extent, o, n int64) []Extent { return []Extent{{o, n + 1, Hole}} },
+		"a byte":    func(_ []Extent, o, n int64) []Extent { return []Extent{{o, 1, Data}, {o + 1, n, Hole}} },
 		"endless":   func(_ []Extent, o, _ int64) []Extent { return []Extent{{o, 1, Data}, {o + 1, 1<<63 - 1, Hole}} },
 		"gap":       func(_ []Extent, o, _ int64) []Extent { return []Extent{{o, mib, Hole}, {o + mib + 1, 10, Hole}} },
 		"overlap":   func(_ []Extent, o, _ int64) []Extent { return []Extent{{o, mib, Hole}, {o + mib - 1, 10, Hole}} },
@@ -96,6 +97,19 @@ func TestStatusEnds(t *testing.T) {
 	})
 }
 
+// TestSilent has a server that tells nothing, and is asked once.
+func TestSilent(t *testing.T) {
+	d := &fakeDisk{extents: []Extent{}, request: func(int) error { return ErrNoStatus }}
+	r := newReader(d, report.Settings{SkipHoles: true}, report.Source{})
+	var unknown int64
+	for p := range r.plan(t.Context(), report.Range{Length: 5 * firstSpan}) {
+		unknown += p.status.Unknown
+	}
+	if unknown != 5*firstSpan || d.requests != 1 {
+		t.Errorf("of %d bytes nothing is known, after %d requests", unknown, d.requests)
+	}
+}
+
 // TestWindows grow, and shrink where answers are long.
 func TestWindows(t *testing.T) {
 	q := question{span: firstSpan}
@@ -125,7 +139,7 @@ func FuzzStatus(f *testing.F) {
 		d.told = func(_ []Extent, offset, length int64) []Extent { return scripted(&script, offset, length) }
 		r := newReader(d, report.Settings{SkipHoles: true}, report.Source{Offset: 12345})
 		at := int64(0)
-		for p := range r.plan(t.Context(), []report.Range{{Offset: 0, Length: size}}) {
+		for p := range r.plan(t.Context(), report.Range{Offset: 0, Length: size}) {
 			sum := p.status.Data + p.status.Zero + p.status.Hole + p.status.Unknown
 			if p.err != nil || p.offset != at || p.length <= 0 || p.length > sizeOf(p.skip) || sum != p.length {
 				t.Fatalf("at %d came %+v", at, p)

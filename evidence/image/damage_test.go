@@ -117,6 +117,40 @@ func TestKnownZeros(t *testing.T) {
 	}
 }
 
+// TestReadsAfterDamage: a frame that is damaged is not read, and the one before
+// it is read again.
+func TestReadsAfterDamage(t *testing.T) {
+	file := imageOf(t, Zstd, part{data: []byte("good")}, part{data: []byte("evil")})
+	file[bytes.Index(file, []byte("evil"))] ^= 1
+	i, p := open(t, Zstd, file), make([]byte, 4)
+	for range 2 {
+		if _, err := i.ReadAt(p, 0); err != nil || string(p) != "good" {
+			t.Errorf("%q, %v", p, err)
+		}
+		if _, err := i.ReadAt(p, 4); err == nil {
+			t.Errorf("%q", p)
+		}
+	}
+}
+
+// TestReadsAfterLongFrames leaves a frame in its middle, and reads another.
+func TestReadsAfterLongFrames(t *testing.T) {
+	e, err := newEncoder()
+	must(t, err)
+	long := bytes.Clone(e.piece(bytes.Repeat([]byte("ab"), MaxPiece)))
+	good := e.piece([]byte("good"))
+	entries := appendEntry(appendEntry(nil, len(long), 2*MaxPiece), len(good), 4)
+	i, p := open(t, Zstd, damaged(append(long, good...), entries, nil)), make([]byte, 4)
+	for range 2 {
+		if _, err := i.ReadAt(p, 0); err == nil {
+			t.Error("a long frame of data is read")
+		}
+		if _, err := i.ReadAt(p, 2*MaxPiece); err != nil || string(p) != "good" {
+			t.Errorf("%q, %v", p, err)
+		}
+	}
+}
+
 // TestHostileSizes opens an image whose table takes more memory than a
 // reader may. All frames are the same few bytes.
 func TestHostileSizes(t *testing.T) {

@@ -157,6 +157,8 @@ func (d *decoder) decodeZeros(compressed []byte, length int64) error {
 	if err := d.zstd.Reset(bytes.NewReader(compressed)); err != nil {
 		return err
 	}
+	// A frame that is left in its middle would keep what decodes pieces.
+	defer func() { _ = d.zstd.Reset(nil) }()
 	if err := d.expectZeros(length); err != nil {
 		return err
 	}

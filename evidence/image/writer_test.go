@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -21,9 +22,11 @@ func TestFailure(t *testing.T) {
 		if got := w.State(); got.Disk != before.Disk || got.File != before.File || !slices.Equal(got.Frames, before.Frames) {
 			t.Errorf("%s: after a failure the state is %+v, was %+v", f, got, before)
 		}
+		m.room = 0 // there is space again, behind what State tells of
+		length := len(m.file)
 		for name, err := range map[string]error{"Write": w.Write(ctx, []byte("x")), "Zeros": w.Zeros(ctx, 1), "Finish": w.Finish(ctx)} {
-			if !errors.Is(err, errFull) {
-				t.Errorf("%s: after a failure %s says %v", f, name, err)
+			if !errors.Is(err, errFull) || len(m.file) != length {
+				t.Errorf("%s: after a failure %s says %v, and %d bytes follow", f, name, err, len(m.file)-length)
 			}
 		}
 		if err := w.Sync(ctx); err != nil || m.synced < int(before.File) {
@@ -142,6 +145,19 @@ func TestStateCostsNothing(t *testing.T) {
 	must(t, err)
 	if n := testing.AllocsPerRun(100, func() { _ = w.State() }); n != 0 {
 		t.Errorf("State allocates %v times", n)
+	}
+}
+
+// TestZerosAreKept has the frame that is made once used again after others.
+func TestZerosAreKept(t *testing.T) {
+	e, err := newEncoder()
+	must(t, err)
+	first, err := e.zeros(maxFrame)
+	must(t, err)
+	want := bytes.Clone(first)
+	e.piece([]byte("abc"))
+	if again, err := e.zeros(maxFrame); err != nil || !bytes.Equal(again, want) {
+		t.Errorf("another frame: %v", err)
 	}
 }
 

@@ -89,9 +89,14 @@ async function hashed(it) {
 }
 
 /**
- * The part of the tab Acquire.
+ * An acquisition with everything that reads: the disk, the image, the disk again.
  * @param {DiskPage} it
  */
 export async function acquisition(it) {
   await it.page.click("#tab-acquire");
+  await it.page.$$eval("#acquire-passes input", (boxes) => boxes.forEach((box) => box.click()));
+  await it.check({ "acquire-zstd": true });
+  await it.page.click("#acquire-start");
+  await it.shows("#acquisition-status", /^Complete/);
+  await it.shows("#result-body", /the same\s+the same/);
 }
