@@ -66,7 +66,7 @@ func run(ctx context.Context, browser, program, image string) error {
 		return err
 	}
 	defer boots.stop()
-	files, err := startFileServer(program, base, map[string]string{"disk": disk.addr, "boot": boots.addr})
+	files, err := startFileServer(program, base, map[string]string{"disk": disk.addr, "link": disk.slow, "boot": boots.addr})
 	if err != nil {
 		return err
 	}

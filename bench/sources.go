@@ -30,6 +30,7 @@ const (
 // A benchDisk is an NBD server with TLS, and what a client needs for it.
 type benchDisk struct {
 	addr   string
+	slow   string         // address of the same server behind a link of linkRate
 	config map[string]any // for the page
 }
 
@@ -44,12 +45,17 @@ func startDisk(ctx context.Context) (*benchDisk, error) {
 		Exports: []nbd.Export{{Name: "disk", Device: device.NewMemory(content)}},
 		TLS:     &tls.Config{Certificates: []tls.Certificate{pair}},
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fast, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	go func() { _ = server.Serve(ctx, l) }()
-	return &benchDisk{l.Addr().String(), map[string]any{"ca": ca, "serverName": serverName, "size": diskSize}}, nil
+	slow, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	go func() { _ = server.Serve(ctx, fast) }()
+	go func() { _ = server.Serve(ctx, slowListener{slow}) }()
+	return &benchDisk{fast.Addr().String(), slow.Addr().String(), map[string]any{"ca": ca, "serverName": serverName, "size": diskSize}}, nil
 }
 
 func selfSigned() (pair tls.Certificate, ca string, err error) {

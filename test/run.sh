@@ -12,11 +12,14 @@ trap 'trap - TERM; kill 0' INT TERM # the second lane does not hear of Ctrl-C
 
 # suite NAME COMMAND...: the command leaves a line for each test in $tally.
 suite() {
-  local name=$1
+  local name=$1 begin=$SECONDS
   shift
   tally=$work/tallies/$name
   printf '\n== %s\n' "$name"
-  "$@" && return
+  "$@"
+  local code=$?
+  printf '== %s: %d s\n' "$name" $((SECONDS - begin))
+  [ $code != 0 ] || return 0
   touch "$work/failed/$name"
   # A build or a hook can fail without a test: the count must show it.
   grep -qs '^fail' "$tally" || echo "fail $name" >>"$tally"

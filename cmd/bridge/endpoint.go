@@ -37,6 +37,17 @@ func withoutQuery(url string) string {
 	return url
 }
 
+// exportName is that of the URL or of --export, which must not contradict.
+func (e *endpoint) exportName(flag *string) (string, error) {
+	if flag == nil {
+		return e.Export, nil
+	}
+	if e.Export != "" && e.Export != *flag {
+		return "", usagef("the URL names export %q and --export %q: give one of them", e.Export, *flag)
+	}
+	return *flag, nil
+}
+
 // dial opens the byte stream to the server.
 func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	if e.Bridge != "" {

@@ -36,8 +36,8 @@ The port of nbd:// and nbds:// is 10809 unless given. What follows the host's sl
 A bridge that wants tickets gets the one in --token-file, once for the list and once for each export. If it takes a ticket only once, name the --export: then there is one connection.`
 }
 
-// A report is what `bridge info` prints.
-type report struct {
+// A serverReport is what `bridge info` prints.
+type serverReport struct {
 	URL     string         `json:"url"`
 	TLSMode string         `json:"tlsMode"` // "require", "prefer" or "off"
 	TLS     *tlsReport     `json:"tls"`     // null if any export was opened in plain text
@@ -91,8 +91,8 @@ func (c *infoCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 // gather opens each export on a connection of its own: nbdkit answers one LIST
 // per connection, and nbd-server tells the size only to GO.
-func (c *infoCommand) gather(ctx context.Context, e *endpoint, cfg *nbd.Config) (*report, error) {
-	r := &report{URL: e.url, TLSMode: cfg.TLSMode.String()}
+func (c *infoCommand) gather(ctx context.Context, e *endpoint, cfg *nbd.Config) (*serverReport, error) {
+	r := &serverReport{URL: e.url, TLSMode: cfg.TLSMode.String()}
 	entries, err := c.wanted(ctx, e, cfg)
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func connectClient(ctx context.Context, e *endpoint, cfg *nbd.Config) (*nbd.Clie
 	return nbd.NewClient(ctx, conn, cfg)
 }
 
-func (r *report) open(ctx context.Context, e *endpoint, cfg *nbd.Config, entry nbd.ExportEntry) (exportReport, error) {
+func (r *serverReport) open(ctx context.Context, e *endpoint, cfg *nbd.Config, entry nbd.ExportEntry) (exportReport, error) {
 	x := exportReport{Name: entry.Name, Description: entry.Description, Features: []string{}, MetaContexts: []string{}}
 	client, err := connectClient(ctx, e, cfg)
 	if err != nil {
@@ -174,7 +174,7 @@ func (r *report) open(ctx context.Context, e *endpoint, cfg *nbd.Config, entry n
 
 // note keeps the worst of several sessions: with prefer, one may have TLS and
 // the next go without.
-func (r *report) note(state *tls.ConnectionState, cfg *nbd.TLSConfig) {
+func (r *serverReport) note(state *tls.ConnectionState, cfg *nbd.TLSConfig) {
 	if r.plain = r.plain || state == nil; r.plain {
 		r.TLS = nil
 		return
@@ -227,7 +227,7 @@ func withTLSAdvice(err error) error {
 	return err
 }
 
-func (r *report) print(w io.Writer) {
+func (r *serverReport) print(w io.Writer) {
 	switch {
 	case r.TLS != nil:
 		r.TLS.print(w)

@@ -69,9 +69,9 @@ func TestWithAdvice(t *testing.T) {
 }
 
 // sampleReport has every kind of thing that a report can hold.
-func sampleReport() *report {
+func sampleReport() *serverReport {
 	day := func(month time.Month) time.Time { return time.Date(2026, month, 2, 3, 4, 5, 0, time.UTC) }
-	return &report{
+	return &serverReport{
 		URL: "nbds://h", TLSMode: "require",
 		TLS: &tlsReport{Version: "TLS 1.3", CipherSuite: "TLS_X", ServerName: "nbd7.lab", VerifiedBy: "ca", Subject: "CN=s", Issuer: "CN=i",
 			DNSNames: []string{"nbd7.lab", "b"}, NotBefore: day(1), NotAfter: day(2), Pin: "sha256/AAA="},
@@ -104,7 +104,7 @@ export "bad":
 `; text.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
 	}
-	(&report{}).print(&plain)
+	(&serverReport{}).print(&plain)
 	if plain.String() != "encryption: none\n" {
 		t.Errorf("without TLS: %q", plain.String())
 	}
@@ -129,14 +129,14 @@ func TestReportOfVerification(t *testing.T) {
 
 func TestReportAsJSON(t *testing.T) {
 	for _, c := range []struct {
-		report *report
+		report *serverReport
 		want   string
 	}{
 		{sampleReport(), `{"url":"nbds://h","tlsMode":"require","tls":{"version":"TLS 1.3","cipherSuite":"TLS_X","serverName":"nbd7.lab","verifiedBy":"ca","subject":"CN=s","issuer":"CN=i",` +
 			`"dnsNames":["nbd7.lab","b"],"notBefore":"2026-01-02T03:04:05Z","notAfter":"2026-02-02T03:04:05Z","pin":"sha256/AAA="},"exports":[` +
 			`{"name":"vda","description":"first\n","size":1536,"readOnly":true,"features":["read-only","flush"],"metaContexts":["base:allocation","qemu:\u001b"],"blockSize":{"minimum":1,"preferred":4096,"maximumPayload":33554432}},` +
 			`{"name":"bad","size":0,"readOnly":false,"features":[],"metaContexts":[],"error":"broken"}]}`},
-		{&report{URL: "nbd://h", TLSMode: "off", Exports: []exportReport{}}, `{"url":"nbd://h","tlsMode":"off","tls":null,"exports":[]}`},
+		{&serverReport{URL: "nbd://h", TLSMode: "off", Exports: []exportReport{}}, `{"url":"nbd://h","tlsMode":"off","tls":null,"exports":[]}`},
 	} {
 		if got, err := json.Marshal(c.report); err != nil || string(got) != c.want {
 			t.Errorf("error %v, got\n%s\nwant\n%s", err, got, c.want)
@@ -159,7 +159,7 @@ func serverOf(tlsConfig *tls.Config, exports ...nbd.Export) func() *nbd.Server {
 }
 
 // infoOf runs what `bridge info` does up to the printing.
-func infoOf(t *testing.T, c *infoCommand) (*report, error) {
+func infoOf(t *testing.T, c *infoCommand) (*serverReport, error) {
 	t.Helper()
 	e := endpointOf(t, c.URL)
 	cfg, err := c.config(e)
@@ -357,7 +357,7 @@ func TestInfoPrints(t *testing.T) {
 		t.Errorf("code %d: %s", code, text)
 	}
 	code, text, _ = runWith(t, "info", url, "--json")
-	var got report
+	var got serverReport
 	if err := json.Unmarshal([]byte(text), &got); err != nil || code != 0 || got.URL != url || got.Exports[0].Size != 1 {
 		t.Errorf("code %d, error %v: %s", code, err, text)
 	}

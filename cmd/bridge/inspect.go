@@ -85,12 +85,9 @@ func (c *inspectCommand) check() error {
 }
 
 func (c *inspectCommand) open(ctx context.Context, e *endpoint, cfg *nbd.Config) (*nbd.Disk, error) {
-	name := e.Export
-	if c.Export != nil {
-		if name != "" && name != *c.Export {
-			return nil, usagef("the URL names export %q and --export %q: give one of them", name, *c.Export)
-		}
-		name = *c.Export
+	name, err := e.exportName(c.Export)
+	if err != nil {
+		return nil, err
 	}
 	client, err := connectClient(ctx, e, cfg)
 	if err != nil {
@@ -141,31 +138,40 @@ func withLook(err error) error {
 // place is where the file system lies that the flags mean.
 func (c *inspectCommand) place(r io.ReaderAt, size int64) (offset, length int64, err error) {
 	if c.Offset != nil {
-		length = size - *c.Offset
-		if c.Size != nil {
-			length = *c.Size
-		}
-		if *c.Offset < 0 || length <= 0 || length > size-*c.Offset {
-			return 0, 0, usagef("--offset %d and --size %d are not within the disk, which has %d bytes", *c.Offset, length, size)
-		}
-		return *c.Offset, length, nil
+		return stretchOf(*c.Offset, c.Size, size)
 	}
 	layout, err := disk.ReadLayout(r, size)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, 0, err
-	}
-	if c.Partition == 0 && (layout.Scheme == "none" || layout.Volume != "") {
+	case c.Partition != 0:
+		return partitionOf(layout, c.Partition)
+	case layout.Scheme == "none" || layout.Volume != "":
 		return 0, size, nil
 	}
-	if c.Partition == 0 {
-		return 0, 0, usagef("the disk has a partition table: say with --partition where %s is. Without a path, bridge inspect shows them", visible(c.Path))
+	return 0, 0, usagef("the disk has a partition table: say with --partition where %s is. Without a path, bridge inspect shows them", visible(c.Path))
+}
+
+// stretchOf is what --offset and --size mean on a disk of size bytes.
+func stretchOf(offset int64, length *int64, size int64) (int64, int64, error) {
+	n := size - offset
+	if length != nil {
+		n = *length
 	}
+	if offset < 0 || n <= 0 || n > size-offset {
+		return 0, 0, usagef("--offset %d and --size %d are not within the disk, which has %d bytes", offset, n, size)
+	}
+	return offset, n, nil
+}
+
+// partitionOf is where a partition lies.
+func partitionOf(layout *disk.Layout, number int) (offset, length int64, err error) {
 	for _, p := range layout.Parts {
-		if p.Number == c.Partition {
+		if p.Number == number {
 			return p.Offset, p.Length, nil
 		}
 	}
-	return 0, 0, fmt.Errorf("there is no partition %d. Without a path, bridge inspect shows them", c.Partition)
+	return 0, 0, fmt.Errorf("there is no partition %d. Without a path, bridge inspect shows them", number)
 }
 
 // An inspected is what `bridge inspect --json` prints of a disk.

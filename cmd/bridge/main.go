@@ -26,6 +26,7 @@ type commands struct {
 	ServeDisk serveDiskCommand `cmd:"" help:"Serve disk images over NBD: a small server for those who have none."`
 	Info      infoCommand      `cmd:"" help:"Tell what an NBD server exports, directly or through a bridge."`
 	Inspect   inspectCommand   `cmd:"" help:"Show what is on a disk: partitions, folders, files."`
+	Acquire   acquireCommand   `cmd:"" help:"Read a disk into an image, with hashes and a log: evidence."`
 	Config    configCommand    `cmd:"" help:"Look at configuration files."`
 	Connect   connectCommand   `cmd:"" help:"Offer an export behind a bridge to native tools, on a local socket."`
 	Ticket    ticketCommand    `cmd:"" help:"Print a ticket that admits a client to targets of a bridge."`
@@ -37,6 +38,9 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
+
+// A partialError is what was done but for what could not be.
+type partialError struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -72,6 +76,9 @@ func exitCode(err error) int {
 	fmt.Fprintf(os.Stderr, "bridge: %v\n", err)
 	if errors.As(err, new(usageError)) {
 		return 2
+	}
+	if errors.As(err, new(partialError)) {
+		return 3
 	}
 	return 1
 }

@@ -14,7 +14,15 @@ import (
 	"nbdbridge/web"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asCommand has a test program be the command itself, in a process of its own.
+const asCommand = "BRIDGE_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // captureStdout takes the place of the standard output. The function returned
 // puts it back and gives what was written.
@@ -79,6 +87,11 @@ func TestExitCodes(t *testing.T) {
 		{"info nbd://" + closed, 1, "connection refused"},
 		{"info ws://" + closed + "/nbd/x --tls off", 1, "no bridge at"},
 		{"serve --listen nowhere --target lab=tcp://h:1", 2, "nowhere"},
+		{"acquire", 2, "<url>"},
+		{"acquire nbd://h/a", 2, "<file>"},
+		{"acquire nbd://h/a /no/such/folder/x", 2, "/no/such/folder is no folder"},
+		{"acquire nbd://h/a x --export b", 2, "give one of them"},
+		{"acquire --help", 0, ""},
 		{"config", 2, "check"},
 		{"config check", 2, "<file>"},
 		{"config check /no/such/file", 1, "/no/such/file"},
@@ -129,6 +142,10 @@ func TestHelp(t *testing.T) {
 		"serve-disk": {
 			"(default tcp://127.0.0.1:10809)", "notls", "optionaltls", "forcedtls", "selectivetls", "in bytes", "mode 0600", "flock", "256", "30 s",
 			"64 MiB", "32 MiB", "Ctrl-C", "Repeatable", "(default: no TLS)", "(default: clients may write)", "Exit codes",
+		},
+		"acquire": {
+			"(default sha256,md5)", "(default 4KiB)", "(default 2)", "(default 2m)", "zstd if FILE ends in .zst, else raw", "--[no-]skip-holes", "--give-up", "--case-number=TEXT",
+			"--evidence-number", "--sign-key=PEM", "FILE.log.json", "FILE.part", "--resume", "64 KiB", "Ctrl-C", "Exit codes: 0", "3 it is whole and has zeros",
 		},
 		"connect": {"--listen=ADDR", "unix:///PATH or tcp://HOST:PORT", "mode 0600", "15 s", "nbdcopy", "Ctrl-C", "--token-file=FILE"},
 		"ticket":  {"(default 60s)", "--key=FILE", "--audience=URL", "--target=NAME", "Repeatable, up to 64", "2048 bits", "32 bytes", "random jti", "openssl genpkey", "whole seconds", "nobody in particular"},

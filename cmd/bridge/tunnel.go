@@ -97,7 +97,20 @@ func explain(err error) error {
 	if !errors.As(err, &closed) {
 		return err
 	}
-	return fmt.Errorf("the bridge ended the session: %s (code %d)%s", closed.Reason, closed.Code, afterRefusal[closed.Code])
+	return &endedError{closed}
+}
+
+// An endedError is a session that the bridge has ended.
+type endedError struct{ closed websocket.CloseError }
+
+func (e *endedError) Error() string {
+	return fmt.Sprintf("the bridge ended the session: %s (code %d)%s", e.closed.Reason, e.closed.Code, afterRefusal[e.closed.Code])
+}
+
+// Final tells nbd.Redial what another dial can't mend. A ticket may be renewed,
+// in its file.
+func (e *endedError) Final() bool {
+	return e.closed.Code == bridge.StatusUnknownTarget || e.closed.Code == bridge.StatusEnded
 }
 
 var afterRefusal = map[websocket.StatusCode]string{

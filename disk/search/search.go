@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 )
 
 // Limits of a search.
 const (
-	MaxNeedles = 64
+	MaxNeedles = 3072 // a thousand texts in three encodings
 	MaxContext = 4096 // bytes on each side of a match
 )
 
@@ -82,8 +83,9 @@ type searcher struct {
 	Options
 	end      int64
 	readSize int64
-	longest  int // needle
-	finders  []*finder
+	longest  int       // needle
+	finders  []*finder // of few needles
+	many     *many     // or of many
 	yield    func(Hit, error) bool
 }
 
@@ -102,6 +104,12 @@ func (s *searcher) prepare() error {
 			return fmt.Errorf("%w: it is empty", ErrNeedle)
 		}
 		s.longest = max(s.longest, n.Len())
+	}
+	if len(s.Needles) > few {
+		s.many = newMany(s.Needles)
+		return nil
+	}
+	for _, n := range s.Needles {
 		s.finders = append(s.finders, newFinder(n))
 	}
 	return nil
@@ -110,6 +118,25 @@ func (s *searcher) prepare() error {
 // scan yields the matches that begin in a piece. It tells whether to go on.
 func (s *searcher) scan(p piece) bool {
 	s.tell(p.from, p)
+	if goOn := s.many == nil && s.scanEach(p) || s.many != nil && s.scanMany(p); !goOn {
+		return false
+	}
+	s.tell(p.to, p)
+	return true
+}
+
+// scanMany has one look at each byte.
+func (s *searcher) scanMany(p piece) bool {
+	if isZero(p.data) && !slices.ContainsFunc(s.Needles, func(n Needle) bool { return isZero(n.bytes) }) {
+		return true
+	}
+	return s.many.each(p.data, int(p.from-p.base), int(p.to-p.base), func(at, needle int) bool {
+		return s.yield(s.hit(p, needle, at), nil)
+	})
+}
+
+// scanEach looks for one needle after the other, and merges what it finds.
+func (s *searcher) scanEach(p piece) bool {
 	next := s.first(p)
 	for {
 		first := -1
@@ -119,15 +146,13 @@ func (s *searcher) scan(p piece) bool {
 			}
 		}
 		if first < 0 {
-			break
+			return true
 		}
 		if !s.yield(s.hit(p, first, next[first]), nil) {
 			return false
 		}
 		next[first] = s.finders[first].index(s.hay(p, s.finders[first]), next[first]+1)
 	}
-	s.tell(p.to, p)
-	return true
 }
 
 // tell says that all before an offset in a piece is dealt with.
@@ -160,7 +185,7 @@ func (s *searcher) hay(p piece, f *finder) []byte {
 }
 
 func (s *searcher) hit(p piece, needle, at int) Hit {
-	length := s.finders[needle].Len()
+	length := s.Needles[needle].Len()
 	from, to := max(at-s.Context, 0), min(at+length+s.Context, len(p.data))
 	return Hit{
 		Offset: p.base + int64(at), Length: length, Needle: needle,

@@ -127,7 +127,7 @@ func againstModel(t *testing.T, seed uint64) {
 	}
 	o := Options{Context: r.IntN(20), Offset: r.Int64N(int64(len(disk)) + 1)}
 	o.Length = r.Int64N(int64(len(disk)) - o.Offset + 1)
-	for range 1 + r.IntN(4) {
+	for range 1 + r.IntN([]int{4, 40}[r.IntN(2)]) {
 		o.Needles = append(o.Needles, anyNeedle(t, r, disk))
 	}
 	if r.IntN(2) == 0 {
@@ -268,7 +268,7 @@ func TestEndsOfASearch(t *testing.T) {
 	}{
 		"no needle":       {t.Context(), Options{Length: 1}, 1 << 30, ErrOptions, "0 needles"},
 		"an empty needle": {t.Context(), Options{Needles: []Needle{{}}, Length: 1}, 1 << 30, ErrNeedle, "empty"},
-		"many needles":    {t.Context(), Options{Needles: slices.Repeat(x, 65), Length: 1}, 1 << 30, ErrOptions, "65 needles"},
+		"many needles":    {t.Context(), Options{Needles: slices.Repeat(x, 3073), Length: 1}, 1 << 30, ErrOptions, "3073 needles"},
 		"below zero":      {t.Context(), Options{Needles: x, Offset: -1, Length: 1}, 1 << 30, ErrOptions, "at -1"},
 		"overflow":        {t.Context(), Options{Needles: x, Offset: 2, Length: math.MaxInt64}, 1 << 30, ErrOptions, "at 2"},
 		"wide context":    {t.Context(), Options{Needles: x, Length: 1, Context: MaxContext + 1}, 1 << 30, ErrOptions, "context"},
@@ -313,6 +313,14 @@ func BenchmarkSearch(b *testing.B) {
 		"folded":        {mustText(b, "password", UTF8, true)},
 		"UTF-16LE":      {mustText(b, "password", UTF16LE, true)},
 		"all encodings": {mustText(b, "password", UTF8, true), mustText(b, "password", UTF16LE, true), mustText(b, "password", UTF16BE, true)},
+	}
+	for i := range 1000 {
+		word := fmt.Sprintf("word-%x", i*7919)
+		for _, e := range []Encoding{UTF8, UTF16LE, UTF16BE} {
+			if needles["3000"] = append(needles["3000"], mustText(b, word, e, true)); i < 3 {
+				needles["9"] = append(needles["9"], mustText(b, word, e, true))
+			}
+		}
 	}
 	for kind, disk := range map[string][]byte{"random": random, "text": text, "zeros": zeros} {
 		for name, n := range needles {

@@ -54,7 +54,7 @@ var rules = map[string]rule{
 		},
 		never: []string{ours + "wasm", ours + "test", ours + "bench", "syscall/js"},
 	},
-	"bench":          {may: []string{ours + "bridge", ours + "nbd", ours + "web"}},
+	"bench":          {may: []string{"golang.org/x/time/rate", ours + "bridge", ours + "nbd", ours + "web"}},
 	"bench/bridge":   {may: []string{"golang.org/x/sys"}, never: []string{ours + "bridge", ours + "nbd"}},
 	"test/report":    {},
 	"test/interop":   {},

@@ -70,7 +70,7 @@ func TestCommandsRefused(t *testing.T) {
 	api := newAPI(t)
 	wantCode(t, api.Call("trim", 0, 1), CodeClosed)
 	facts := mustCall(t, api, "open", l.request(nil))
-	for name, want := range map[string]bool{"flush": true, "fua": true, "trim": false, "zero": true, "cache": false, "multipleConnections": true} {
+	for name, want := range map[string]bool{"writable": true, "flush": true, "fua": true, "trim": false, "zero": true, "cache": false, "multipleConnections": true} {
 		if got := facts.Get("features").Get(name).Bool(); got != want {
 			t.Errorf("feature %s is %v", name, got)
 		}

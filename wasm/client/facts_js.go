@@ -30,6 +30,7 @@ func facts(info *nbd.ExportInfo, readOnly bool, state *tls.ConnectionState, cfg 
 
 func features(f nbd.TransmissionFlags) map[string]any {
 	return map[string]any{
+		"writable":            f&nbd.FlagReadOnly == 0,
 		"flush":               f&nbd.FlagSendFlush != 0,
 		"fua":                 f&nbd.FlagSendFUA != 0,
 		"trim":                f&nbd.FlagSendTrim != 0,

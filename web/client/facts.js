@@ -34,6 +34,8 @@
  * ENOTSUP, and nothing is sent. The others are made up for: fua by a flush,
  * zero by writes of zeros, and trim by doing nothing.
  * @typedef {object} Features
+ * @property {boolean} writable whether the server would take writes: its own word,
+ *   whatever the disk was opened with
  * @property {boolean} flush
  * @property {boolean} fua
  * @property {boolean} trim

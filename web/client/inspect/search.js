@@ -17,7 +17,7 @@ export const encodings = Object.freeze(/** @type {const} */ (["utf-8", "utf-16le
 
 /**
  * @typedef {object} SearchOptions
- * @property {readonly Needle[]} needles at most 64, each encoding counted
+ * @property {readonly Needle[]} needles at most 3072, each encoding counted
  * @property {Bytes} [offset] default 0
  * @property {Bytes} [length] default: up to the end of the device
  * @property {number} [context] bytes before and after a match that a hit shows

@@ -7,6 +7,11 @@ import { register } from "../range/register.js";
 
 /** How long the browser has to ask for the file, in milliseconds. */
 const askLimit = 10_000;
+/**
+ * How long a frame stays after its file was taken, in milliseconds: a small one
+ * is taken before Firefox has begun with the download, which would end with it.
+ */
+const frameLimit = 60_000;
 
 /**
  * Has the browser download what is written, by a frame that is not seen. One
@@ -25,9 +30,13 @@ export async function startDownload(name, total, where) {
   const published = await publish(registration, answer.give).catch(otherwise);
   if (!published) return undefined;
   const frame = load(`${registration.scope.replace(/\/?$/, "/")}${published.part}/${encodeURIComponent(name)}`);
-  const end = () => (published.withdraw(), frame.remove());
+  const end = (/** @type {number} */ after) => {
+    published.withdraw();
+    if (after) setTimeout(() => frame.remove(), after);
+    else frame.remove();
+  };
   if (await answer.asked(askLimit)) return target(writable.getWriter(), answer.taken, end);
-  end();
+  end(0);
   return undefined;
 }
 
@@ -109,16 +118,22 @@ function load(url) {
 /**
  * @param {WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>} writer
  * @param {Promise<void>} taken
- * @param {() => void} end
+ * @param {(after: number) => void} end takes the frame away, after so many milliseconds
  * @returns {Target}
  */
 function target(writer, taken, end) {
   writer.closed.catch(() => {}); // write tells
   return {
     write: (bytes) => writer.write(bytes),
-    close: () => writer.close().then(() => taken).finally(end),
+    async close() {
+      await writer.close().then(() => taken).catch((error) => {
+        end(0);
+        throw error;
+      });
+      end(frameLimit);
+    },
     abort: (why) => {
-      end(); // else a browser that takes nothing just now would hold it up
+      end(0); // else a browser that takes nothing just now would hold it up
       return writer.abort(why);
     },
   };

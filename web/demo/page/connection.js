@@ -5,6 +5,7 @@ import { hideError, showError } from "./alert.js";
 import { byId } from "./dom.js";
 import { focusExports, showExports } from "./exports.js";
 import { ConnectionForm } from "./form.js";
+import { fragment } from "./fragments.js";
 import { parseLink } from "./link.js";
 import { fetchLocalDemo } from "./local.js";
 import { showNotice } from "./notices.js";
@@ -37,7 +38,7 @@ import { visible } from "./text.js";
  * @param {Job} job
  */
 export async function startConnection(container, job) {
-  container.append(await panels());
+  container.append(await fragment(new URL("connection.html", import.meta.url)));
   byId("more-fields", HTMLElement).append(...job.fields ?? []);
   const connection = new Connection(job);
   const demo = await fetchLocalDemo();
@@ -51,15 +52,6 @@ export async function startConnection(container, job) {
 
 const DEMO = "The CA and the client key in the form came from the same server as this page, so that you need not type anything. " +
   "They are good for the demo only. Whoever runs that server could have chosen them, so this page proves nothing about a hostile bridge.";
-
-async function panels() {
-  const response = await fetch(new URL("connection.html", import.meta.url));
-  if (!response.ok) throw new Error("The form is missing on this page’s server: connection.html.");
-  const { body } = new DOMParser().parseFromString(await response.text(), "text/html");
-  const made = document.createDocumentFragment();
-  made.append(...body.children);
-  return made;
-}
 
 /** Shown while a disk is closed; that can't be cancelled. */
 const CLOSING = "Closing…";

@@ -7,6 +7,7 @@ const PAGES = [
   { path: "", name: "Disk" },
   { path: "vm/", name: "Boot" },
   { path: "inspect/", name: "Inspect" },
+  { path: "forensics/", name: "Forensics" },
 ];
 
 const root = new URL("../", import.meta.url);

@@ -217,7 +217,7 @@ inEachBrowser("the launcher", ({ name: browser, page: openPage }) => {
     await fill(page, { export: "sample" });
     await page.focus("nav a:last-child");
     const href = await page.$eval("nav a:last-child", (a) => /** @type {HTMLAnchorElement} */ (a).href);
-    assert.equal(href, `${new URL("inspect/", url)}#${new URLSearchParams({ bridge: foreign, target: "demo", export: "sample" })}`);
+    assert.equal(href, `${new URL("forensics/", url)}#${new URLSearchParams({ bridge: foreign, target: "demo", export: "sample" })}`);
     assert.equal(await page.$eval("nav [aria-current=page]", (a) => a.textContent), "Disk");
     assert.deepEqual([connections, complaints], [0, []]);
     await page.click("#list");

@@ -9,7 +9,7 @@ export const facts = {
   exportName: "vda",
   description: "the first",
   blockSize: { minimum: 1, preferred: 4096, maximumPayload: 33554432 },
-  features: { flush: true, fua: true, trim: true, zero: true, cache: false, multipleConnections: true },
+  features: { writable: true, flush: true, fua: true, trim: true, zero: true, cache: false, multipleConnections: true },
   tls: null,
 };
 

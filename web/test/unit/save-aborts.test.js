@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { saveAs } from "../../client/save/index.js";
 import { FakeSite } from "./fake-service-worker.js";
+import { passTime } from "./long-timers.js";
 import { MemoryDisk, settled } from "./memory-disk.js";
 
 // The page is one for all tests, as its name is.
@@ -81,6 +82,7 @@ test("a download gets all, by a URL in the scope", async (t) => {
       const length = "size" in source ? source.size : 15;
       assert.equal((await bytesOf(await state.response)).length, length);
       await saving;
+      passTime();
       assert.equal(state.frames, 0);
       assert.ok(state.url.startsWith(`${scope.replace(/\/$/, "")}/~nbd-`));
     }

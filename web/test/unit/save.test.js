@@ -3,6 +3,7 @@ import { after, beforeEach, test } from "node:test";
 import { NbdError } from "../../client/errors.js";
 import { saveAs } from "../../client/save/index.js";
 import { FakeSite } from "./fake-service-worker.js";
+import { passTime } from "./long-timers.js";
 import { MemoryDisk } from "./memory-disk.js";
 
 const size = 3_000_000;
@@ -152,6 +153,8 @@ test("without a dialog it is a download, of the length that is known", async () 
     assert.deepEqual([response.headers.get("content-length"), response.headers.get("content-type")], [`${size}`, "application/octet-stream"]);
     assert.ok(Buffer.from(await response.arrayBuffer()).equals(disk.bytes));
     await saving;
+    assert.ok(!frame.removed, "a small file is taken before the download has begun");
+    passTime();
     assert.ok(frame.removed);
   }
 });

@@ -1,5 +1,6 @@
 // The bytes of a disk: the view, what leads to a place in it, and what can be
 // done with what is chosen.
+import { copyText } from "../../page/clipboard.js";
 import { byId } from "../../page/dom.js";
 import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize, visible } from "../../page/text.js";
@@ -7,7 +8,7 @@ import { region } from "../../../client/layers/region.js";
 import { saveAs } from "../../../client/save/index.js";
 import { titleOf } from "../overview/bar.js";
 import { BookmarksPanel } from "./bookmarkspanel.js";
-import { asHex, asText, copyText, maxCopy } from "./copy.js";
+import { asHex, asText, maxCopy } from "./copy.js";
 import { startGoTo } from "./goto.js";
 import { startPointer } from "./pointer.js";
 import { hexOffset } from "./position.js";
@@ -146,9 +147,9 @@ export class Bytes {
 
   async #save() {
     const { from, length } = this.view.selection;
-    const { device } = this.#session ?? {};
+    const { device, name: disk } = this.#session ?? {};
     if (!device || length === 0) return;
-    const name = `${device.exportName || "disk"}-0x${hexOffset(from)}-${length}.bin`;
+    const name = `${disk}-0x${hexOffset(from)}-${length}.bin`;
     try {
       await this.#progress.run(`Saving ${humanSize(length)}`, (signal, onProgress) => saveAs(region(device, { offset: from, length }), name, {
         signal, onProgress: ({ total = length, ...state }) => onProgress({ ...state, total }),

@@ -34,6 +34,11 @@ export class Rows {
     this.#head.role = "row";
   }
 
+  /** Rows that can be drawn; none before the view was in sight. */
+  get count() {
+    return this.#slots.length;
+  }
+
   /**
    * Makes the elements, if the shape is another.
    * @param {number} count rows

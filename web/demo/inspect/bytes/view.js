@@ -153,7 +153,7 @@ export class ByteView {
 
   #draw() {
     const { scroll, width, blocks } = this;
-    if (!blocks || this.#grid.clientHeight === 0) return;
+    if (!blocks || this.#grid.clientHeight === 0 || this.#rows.count === 0) return; // in sight for the first time: it is measured next
     const marked = this.#bookmarksInSight();
     const digits = offsetDigits(this.size);
     for (let i = 0; i < scroll.visible; i++) {

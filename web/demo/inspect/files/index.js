@@ -6,6 +6,7 @@ import { saveAs } from "../../../client/save/index.js";
 import { titleOf } from "../overview/bar.js";
 import { FolderArchive } from "./archive.js";
 import { detailsOf } from "./details.js";
+import { OwnFiles } from "./own.js";
 import { preview } from "./preview.js";
 import { Tree } from "./tree.js";
 import { TreeView } from "./treeview.js";
@@ -50,6 +51,8 @@ class FilesPanel {
   #about = element("div", "", "stack");
   #look = element("div", "", "stack");
   #save = button("Download", () => { this.#saveChosen(""); });
+  #jobs;
+  #own;
   #progress = new ProgressBar();
   /** What is open, and its end. @type {{part: Part, volume: Volume, tree: Tree, view: TreeView} | undefined} */ #open;
   /** Ends the opening, or what is known of the chosen entry. */
@@ -61,6 +64,8 @@ class FilesPanel {
   constructor(container, session) {
     this.#container = container;
     this.#session = session;
+    this.#own = new OwnFiles(session.inspector);
+    this.#jobs = session.jobs.filter((job) => job.takesFiles).map((job) => button(`${job.word} this file`, () => { this.#take(job); }));
     this.#parts = session.layout.parts.filter(({ kind, length }) => length > 0 && (kind === "partition" || kind === "whole")).slice(0, maxVolumes);
     this.#build();
     this.#choice.addEventListener("change", () => this.#openChosen());
@@ -74,14 +79,14 @@ class FilesPanel {
     this.#status.id = "files-status";
     this.#box.id = "files-tree";
     this.#box.ariaLabel = "Files";
-    this.#save.disabled = true;
     this.#save.id = "file-save";
+    this.#enable(undefined);
     const field = element("div", "", "field");
     const label = element("label", "Files of");
     label.htmlFor = "volume";
     field.append(label, this.#choice);
     const actions = element("div", "", "actions");
-    actions.append(this.#save);
+    actions.append(this.#save, ...this.#jobs);
     this.#side.append(actions, this.#progress.element, this.#look, this.#about);
     const columns = element("div", "", "files");
     columns.append(this.#box, this.#side);
@@ -151,9 +156,28 @@ class FilesPanel {
     this.#looking.abort();
     const { signal } = this.#looking = new AbortController();
     this.#chosen = node;
-    this.#save.disabled = !node.isFolder && node.entry.type !== "file";
+    this.#enable(node);
     this.#save.textContent = node.isFolder ? "Download the folder as zip" : "Download";
     setTimeout(() => { if (!signal.aborted) this.#learn(node, signal); }, settle);
+  }
+
+  /** @param {Node | undefined} node that is chosen */
+  #enable(node) {
+    const isFile = node?.entry.type === "file";
+    this.#save.disabled = !node?.isFolder && !isFile;
+    for (const job of this.#jobs) job.disabled = !isFile;
+  }
+
+  /** Hands the chosen file to a job of the page. @param {import("../session.js").Job} job */
+  async #take(job) {
+    const open = this.#open, node = this.#chosen;
+    if (!open || !node) return;
+    try {
+      const file = await this.#own.file(open.part, node.path, this.#session.signal);
+      job.take({ ...file, name: `${node.path} of ${titleOf(open.part)}` });
+    } catch (error) {
+      if (!this.#session.signal.aborted) this.#session.report("The file could not be opened.", error);
+    }
   }
 
   /** @param {Node} node @param {AbortSignal} signal */
@@ -208,7 +232,7 @@ class FilesPanel {
     this.#open?.volume.close();
     this.#open = this.#chosen = undefined;
     this.#columns().hidden = true;
-    this.#save.disabled = true;
+    this.#enable(undefined);
     this.#facts.textContent = this.#status.textContent = "";
     this.#about.replaceChildren();
     this.#look.replaceChildren();

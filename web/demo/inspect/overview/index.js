@@ -3,7 +3,7 @@ import { byId, element } from "../../page/dom.js";
 import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize, visible } from "../../page/text.js";
 import { Progress } from "../../../client/progress.js";
-import { LayoutBar, aboutOf, maxParts } from "./bar.js";
+import { LayoutBar, aboutOf, maxParts, titleOf } from "./bar.js";
 import { BlockMap, percent } from "./map.js";
 import { PartTable } from "./parts.js";
 import { Tally, survey } from "./survey.js";
@@ -30,6 +30,7 @@ export class Overview {
       browse: (part) => this.#session?.browse(part),
       bytes: (part) => this.#session?.showBytes(part.offset),
       search: (part) => this.#session?.searchIn(part),
+      take: (job, part) => this.#take(job, part),
     });
     this.map = new BlockMap(this.#canvas, byId("map-hint", HTMLElement), (offset) => this.#session?.showBytes(offset));
     byId("map-progress", HTMLElement).replaceWith(this.#progress.element);
@@ -42,7 +43,7 @@ export class Overview {
     const { layout } = session;
     this.#parts = layout.parts.slice(0, maxParts);
     this.bar.show(this.#parts);
-    this.table.show(this.#parts);
+    this.table.show(this.#parts, session.jobs);
     this.#status.textContent = schemeText(layout);
     const left = layout.parts.length - this.#parts.length;
     const problems = [...layout.problems ?? []].map(({ offset, text }) => element("li", `${visible(text)} (at byte ${grouped(offset)})`));
@@ -51,6 +52,14 @@ export class Overview {
     this.#problems.hidden = problems.length === 0;
     this.#probe(session);
     this.#survey();
+  }
+
+  /** @param {import("../session.js").Job} job @param {Part} part */
+  #take(job, part) {
+    const device = this.#session?.device;
+    if (!device) return;
+    const length = Math.min(part.length, device.size - part.offset); // tables may promise more than there is
+    job.take({ device, name: titleOf(part), offset: part.offset, length });
   }
 
   /** @param {number} index @param {boolean} enter */

@@ -5,12 +5,14 @@ import { titleOf } from "./bar.js";
 
 /** @typedef {import("../inspector.js").Part} Part */
 /** @typedef {import("../inspector.js").Signature} Signature */
+/** @typedef {import("../session.js").Job} Job */
 
 /**
  * @typedef {object} Actions
  * @property {(part: Part, signature: Signature) => void} browse
  * @property {(part: Part) => void} bytes
  * @property {(part: Part) => void} search
+ * @property {(job: Job, part: Part) => void} take
  */
 
 /** What a part is that is no partition. */
@@ -27,24 +29,24 @@ export class PartTable {
     this.#actions = actions;
   }
 
-  /** @param {readonly Part[]} parts */
-  show(parts) {
-    this.#rows = parts.map((part) => this.#row(part));
+  /** @param {readonly Part[]} parts @param {readonly Job[]} jobs of the page */
+  show(parts, jobs) {
+    this.#rows = parts.map((part) => this.#row(part, jobs));
     this.#body.replaceChildren(...this.#rows);
   }
 
-  /** @param {Part} part */
-  #row(part) {
+  /** @param {Part} part @param {readonly Job[]} jobs */
+  #row(part, jobs) {
     const row = element("tr", "", part.kind);
     const title = element("th", titleOf(part));
     title.scope = "row";
     row.append(title, typeCell(part), element("td", part.length === 0 ? "" : "…"), numberCell(part.offset), numberCell(part.length, humanSize(part.length)),
-      element("td", (part.flags ?? []).map(visible).join(", ")), element("td"), this.#doCell(part));
+      element("td", (part.flags ?? []).map(visible).join(", ")), element("td"), this.#doCell(part, jobs));
     return row;
   }
 
-  /** @param {Part} part */
-  #doCell(part) {
+  /** @param {Part} part @param {readonly Job[]} jobs */
+  #doCell(part, jobs) {
     const cell = element("td");
     const actions = element("div", "", "actions small");
     const add = (/** @type {string} */ word, /** @type {() => void} */ action) => {
@@ -55,6 +57,7 @@ export class PartTable {
     };
     add("Bytes", () => this.#actions.bytes(part));
     add("Search here", () => this.#actions.search(part));
+    for (const job of jobs) add(job.word, () => this.#actions.take(job, part));
     cell.append(actions);
     return cell;
   }

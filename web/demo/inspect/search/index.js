@@ -2,8 +2,12 @@
 import { byId, element } from "../../page/dom.js";
 import { ProgressBar } from "../../page/progress.js";
 import { grouped, humanSize } from "../../page/text.js";
+import { saveAs } from "../../../client/save/index.js";
 import { titleOf } from "../overview/bar.js";
-import { HitList, around, maxHits } from "./hits.js";
+import { csvOf } from "./csv.js";
+import { HitList, context, maxHits } from "./hits.js";
+import { KeywordField } from "./keywordfield.js";
+import { checkCount } from "./keywords.js";
 import { NeedleError, needleOf } from "./needles.js";
 
 /** @typedef {import("../session.js").Session} Session */
@@ -21,6 +25,7 @@ export class Search {
   #start = byId("search-start", HTMLButtonElement);
   #status = byId("search-status", HTMLElement);
   #progress = new ProgressBar();
+  #list = new KeywordField();
   #hits;
   #cursor;
   #report;
@@ -42,6 +47,7 @@ export class Search {
     });
     this.#what.addEventListener("input", () => this.#what.setCustomValidity(""));
     this.#kind.addEventListener("change", () => this.#showKind());
+    byId("hits-save", HTMLButtonElement).addEventListener("click", () => { this.#save(); });
     this.#showKind();
   }
 
@@ -84,9 +90,16 @@ export class Search {
     return { offset, length: size - offset };
   }
 
-  #readNeedle() {
+  /** What is in the field and in the list. @returns {import("./keywords.js").Keyword[] | undefined} nothing if it can't be meant */
+  #readKeywords() {
+    const kind = /** @type {import("./needles.js").NeedleKind} */ (this.#kind.value), ignoreCase = this.#ignoreCase.checked;
+    const listed = this.#list.read(kind, ignoreCase);
+    if (!listed) return undefined;
     try {
-      return needleOf(this.#what.value, /** @type {import("./needles.js").NeedleKind} */ (this.#kind.value), this.#ignoreCase.checked);
+      const label = this.#what.value;
+      const keywords = label === "" && listed.length > 0 ? listed : [{ label, needle: needleOf(label, kind, ignoreCase) }, ...listed];
+      checkCount(keywords);
+      return keywords;
     } catch (error) {
       if (!(error instanceof NeedleError)) throw error;
       this.#what.setCustomValidity(error.message);
@@ -97,14 +110,15 @@ export class Search {
 
   async #search() {
     const session = this.#session;
-    const needle = this.#readNeedle();
-    if (!session || !needle) return;
+    const keywords = this.#readKeywords();
+    if (!session || !keywords) return;
     const range = this.#chosenRange();
-    this.#hits.begin();
+    const needles = keywords.map(({ needle }) => needle);
+    this.#hits.begin(keywords.map(({ label }) => label));
     this.#status.textContent = "";
     this.#start.disabled = true;
     try {
-      await this.#progress.run(`Searching ${humanSize(range.length)}`, (signal, onProgress) => this.#collect(session, { ...range, needles: [needle], signal, onProgress }));
+      await this.#progress.run(`Searching ${humanSize(range.length)}`, (signal, onProgress) => this.#collect(session, { ...range, needles, signal, onProgress }));
       this.#tell(this.#hits.full ? `Stopped at ${grouped(maxHits)} hits; search a smaller range for the rest.` : "The search is done");
     } catch (error) {
       if (/** @type {any} */ (error)?.name === "AbortError") this.#tell("Stopped");
@@ -116,16 +130,31 @@ export class Search {
 
   /** @param {Session} session @param {import("../inspector.js").SearchOptions} options */
   async #collect(session, options) {
-    for await (const hits of session.inspector.search({ ...options, context: around, skipHoles: this.#skipHoles.checked })) {
+    for await (const hits of session.inspector.search({ ...options, context, skipHoles: this.#skipHoles.checked })) {
       options.signal?.throwIfAborted();
       this.#hits.add(hits);
       if (this.#hits.full) return;
     }
   }
 
+  async #save() {
+    const rows = csvOf(this.#hits.found.hits, this.#hits.found.keywords);
+    const stream = new ReadableStream({
+      async pull(controller) {
+        const { done, value } = rows.next();
+        if (done) controller.close();
+        else controller.enqueue(new TextEncoder().encode(value));
+        await new Promise((resolve) => setTimeout(resolve)); // a task for each piece
+      },
+    }, { highWaterMark: 0 });
+    await saveAs(stream, `${this.#session?.name ?? "disk"}-hits.csv`)
+      .catch((error) => { if (error?.name !== "AbortError") this.#report("The hits were not saved.", error); });
+  }
+
   /** @param {string} end */
   #tell(end) {
     const { count } = this.#hits;
+    this.#hits.sum();
     this.#status.textContent = `${end}: ${count === 0 ? "no hits" : count === 1 ? "one hit" : `${grouped(count)} hits`}.`;
   }
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"nbdbridge/evidence/acquire"
+	"nbdbridge/evidence/image"
+	"nbdbridge/evidence/report"
+)
+
+// passes compares the hashes with those of one more reading, as asked. The log
+// gets them; the error is the first that did not come out well.
+func (a *acquisition) passes(ctx context.Context) error {
+	var failed error
+	if a.Verify {
+		a.line.begin("read back")
+		failed = a.pass(ctx, "image", a.openImage, nil)
+	}
+	if a.SecondPass {
+		a.line.begin("read again")
+		again := func() (acquire.Source, error) { return a.source, nil }
+		if err := a.pass(ctx, "export", again, a.log.ZeroFilled); failed == nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+func (a *acquisition) pass(ctx context.Context, of string, open func() (acquire.Source, error), zeros []report.Range) error {
+	p := report.Pass{Of: of, Start: time.Now().UTC(), Hashes: map[string]string{}}
+	hashes, err := a.hashes(ctx, open, zeros)
+	p.End = time.Now().UTC()
+	if err != nil {
+		p.Failed = err.Error()
+		a.log.Passes = append(a.log.Passes, p)
+		return fmt.Errorf("the %s could not be compared: %w", of, err)
+	}
+	p.Hashes, p.Equal = hashes, maps.Equal(hashes, a.log.Hashes)
+	a.log.Passes = append(a.log.Passes, p)
+	if !p.Equal {
+		return differs[of]
+	}
+	return nil
+}
+
+var differs = map[string]error{
+	"image":  errors.New("THE IMAGE DIFFERS from what was acquired: what it is stored on does not keep what is written, or somebody has changed it. Acquire again, to another place"),
+	"export": errors.New("THE EXPORT DIFFERS from what was acquired: it has changed meanwhile, or does not read the same twice. Acquire again from a source that nobody writes to"),
+}
+
+func (a *acquisition) hashes(ctx context.Context, open func() (acquire.Source, error), zeros []report.Range) (map[string]string, error) {
+	source, err := open()
+	if err != nil {
+		return nil, err
+	}
+	digests, err := newDigests(slices.Sorted(maps.Keys(a.log.Hashes)), nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	return acquire.Pass(ctx, source, zeros, digests, a.line.show)
+}
+
+// openImage reads the image back from where it is stored.
+func (a *acquisition) openImage() (acquire.Source, error) {
+	readCold(a.part.f)
+	info, err := a.part.f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	i, err := image.Open(image.Format(a.log.Image.Format), a.part.f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	if i.Size() != a.log.Source.Length {
+		return nil, fmt.Errorf("it holds %d bytes of a disk, and %d were acquired", i.Size(), a.log.Source.Length)
+	}
+	return imageSource{i}, nil
+}
