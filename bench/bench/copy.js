@@ -4,7 +4,9 @@
 // copy that drops it, which is the link, and the hash alone.
 import { algorithms, copy, hash } from "/client/copy/index.js";
 import { Device } from "/client/device.js";
+import { acquire, storedSink } from "/client/evidence/index.js";
 import { open } from "/client/index.js";
+import { deleteFolder, opfsFolder } from "/client/storage/opfs.js";
 
 const ROUNDS = 3;
 
@@ -12,6 +14,7 @@ const ROUNDS = 3;
 const links = { disk: "loopback", link: "a link of 400 Mbit/s" };
 const sets = [...algorithms.map((name) => [name]), ["md5", "sha1", "sha256"]];
 
+const acquisition = "acquisition of the disk into the browser's storage, with sha256, over loopback";
 const carried = (link) => `copy of the disk to a stream that drops it, over ${links[link]}`;
 const alone = (names) => `${names.join(", ")} of what the page makes up`;
 const ofDisk = (names, link) => `${names.join(", ")} of the disk, over ${links[link]}`;
@@ -31,6 +34,14 @@ async function toFile(disk) {
   await folder.removeEntry("bench.img");
 }
 
+/** Acquires into the browser's storage. */
+async function toImage(disk, hashes) {
+  const folder = await opfsFolder("bench", "image");
+  await acquire(disk, storedSink(await folder.open("image")), { hashes });
+  await folder.close();
+  await deleteFolder("bench", "image");
+}
+
 async function main() {
   const { url, ...options } = await (await fetch("/start.json")).json();
   const disks = new Map();
@@ -39,6 +50,7 @@ async function main() {
   const own = madeUp(disk.size);
   const jobs = [
     ["copy of the disk to a file of the browser", () => toFile(disk)],
+    [acquisition, () => toImage(disk, ["sha256"])],
     ...sets.map((names) => [alone(names), () => hash(own, names)]),
     ...[...disks].flatMap(([link, from]) => [
       [carried(link), () => copy(from, new WritableStream())],
@@ -57,6 +69,7 @@ async function main() {
   const medians = new Map(jobs.map(([what], j) => [what, median(rates[j])]));
   const bounds = new Map(Object.keys(links).flatMap((link) => sets.map((names) =>
     [ofDisk(names, link), Math.min(medians.get(carried(link)), medians.get(alone(names)))])));
+  bounds.set(acquisition, Math.min(medians.get(carried("disk")), medians.get(alone(["sha256"]))));
   return { Rows: [...medians].map(([What, Rate]) => ({ What, Rate, Ratio: bounds.has(What) ? Rate / bounds.get(What) : 0 })) };
 }
 

@@ -7,9 +7,12 @@
  */
 export { acquire, pass } from "./acquire.js";
 export { imageOf } from "./image.js";
+export { deleteFolder, listFolders, opfsFolder } from "../storage/opfs.js";
 export { fileSink, storedSink, streamSink } from "./sinks.js";
 export { textOf } from "./text.js";
 
+/** @typedef {import("../storage/file.js").StoreFile} StoreFile */
+/** @typedef {import("../storage/file.js").StoreFolder} StoreFolder */
 /** @typedef {import("./acquire.js").AcquireOptions} AcquireOptions */
 /** @typedef {import("./acquire.js").Facts} Facts */
 /** @typedef {import("./acquire.js").PassOptions} PassOptions */

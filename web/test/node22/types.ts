@@ -9,7 +9,7 @@ import { memoryStore, prefetch, readOnlyView, record, region, withCache, withOve
 import { asBlobLike, asGeotiffSource, asRandomAccessStorage, asZipReader, readableOf, type BlobLike } from "nbdbridge/views";
 import { serveViaServiceWorker, type RangeOptions } from "nbdbridge/range";
 import { saveAs } from "nbdbridge/save";
-import { acquire, fileSink, imageOf, pass, storedSink, streamSink, textOf, type AcquireOptions, type Log, type Outage, type Sink, type State } from "nbdbridge/evidence";
+import { acquire, deleteFolder, fileSink, imageOf, listFolders, opfsFolder, pass, storedSink, streamSink, textOf, type AcquireOptions, type Log, type Outage, type Sink, type State, type StoreFile } from "nbdbridge/evidence";
 import { inspect, type Details, type Entry, type Hit, type Inspector, type Layout, type SearchOptions, type Signature, type Volume } from "nbdbridge/inspect";
 import { v86Disk, type V86DiskOptions } from "nbdbridge/v86";
 import { V86 } from "v86";
@@ -181,6 +181,11 @@ export async function evidence(device: BlockDevice, own: Sink, stream: FileSyste
   const log: Log = await acquire(device, own, options);
   await acquire(device, fileSink(stream), { from: last });
   await acquire(device, streamSink(new WritableStream()));
+  for (const name of await listFolders("images")) await deleteFolder("images", name);
+  const folder = await opfsFolder("images", "lab7");
+  const file: StoreFile = await folder.open("image");
+  await acquire(device, storedSink(file));
+  await folder.close();
   const image = await imageOf("zstd", device);
   const { md5 } = await pass(image, ["md5"], { zeros: log.zeroFilled, signal });
   // @ts-expect-error: it was not asked for
