@@ -48,6 +48,12 @@ async function save(/** @type {any} */ { url, tls, name, asStream, stopAt = Infi
     .then(() => { state.saved = "saved"; }, (/** @type {any} */ e) => { state.saved = `${e.name === "NbdError" ? e.code : e.name}: ${e.message}`; });
 }
 
+/** Runs in the page: saves texts, one after the other. */
+async function saveSmall(/** @type {string[]} */ names) {
+  const { saveAs } = await import(/** @type {any} */ ("/client/save/index.js"));
+  for (const name of names) await saveAs(new Blob([name]).stream(), name, { script: "/client/range/sw.js" });
+}
+
 /** Runs in the page. */
 const outcome = () => /** @type {any} */ (globalThis).saved;
 /** Runs in the page. */
@@ -135,6 +141,21 @@ inEachBrowser("saving", ({ page: openPage, name: browser }) => {
       await page.close();
     });
   }
+
+  test("small files arrive too, however soon they are taken", async () => {
+    const page = await visit();
+    const names = Array.from({ length: 8 }, (_, i) => `small-${i}.txt`);
+    await page.evaluate(saveSmall, names);
+    for (const name of names) {
+      for (const deadline = Date.now() + 30_000; await sizeOf(name) === 0;) {
+        assert.ok(Date.now() < deadline, `${name} is missing: ${await readdir(files)}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.equal(await readFile(join(files, name), "utf8"), name);
+      await rm(join(files, name)); // later tests look at what is there
+    }
+    await page.close();
+  });
 
   test("a download that is given up leaves no file", async () => {
     const page = await visit();
