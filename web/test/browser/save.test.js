@@ -95,7 +95,7 @@ inEachBrowser("saving", ({ page: openPage, name: browser }) => {
     const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
     web = await serveFolder(folder, { headers, pages: { "/": { body: "<!doctype html><title>empty</title><body>" } } });
     const pki = await lab.pki(browser);
-    const server = await lab.nbdkit(await lab.disk("disk.img", content), pki);
+    const server = await lab.nbdkit(await lab.disk("disk.img", content), pki, "--threads=1");
     const bridge = await lab.bridge({ lab: server.target }, "--origin", web.origin);
     breakServer = bridge.kill;
     options = { url: bridge.url("lab"), tls: { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key } };
