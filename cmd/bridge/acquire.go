@@ -127,8 +127,12 @@ func (c *acquireCommand) checkHashes() error {
 
 // checkNames finds out early that there is no place for what is to be written.
 func (c *acquireCommand) checkNames() error {
-	if slices.Contains([]string{c.File, partName(c.File), stateName(c.File)}, c.logName()) {
-		return usagef("--log %s is the name of the image, or of what it is made of", c.Log)
+	for _, name := range []string{c.File, partName(c.File), stateName(c.File)} {
+		for _, log := range c.logNames() {
+			if placeOf(log) == placeOf(name) {
+				return usagef("--log: %s is the name of the image, or of what it is made of", log)
+			}
+		}
 	}
 	if info, err := os.Stat(filepath.Dir(c.logName())); err != nil || !info.IsDir() {
 		return usagef("--log: %s is no folder", filepath.Dir(c.logName()))
@@ -140,7 +144,7 @@ func (c *acquireCommand) checkNames() error {
 }
 
 func (c *acquireCommand) refuseLogs() error {
-	for _, name := range []string{c.logName(), c.textName(), c.signatureName()} {
+	for _, name := range c.logNames() {
 		if exists(name) {
 			return fmt.Errorf("%s is there already, and is not overwritten: choose another name with --log, or remove it", name)
 		}
@@ -158,6 +162,22 @@ func (c *acquireCommand) logName() string {
 func (c *acquireCommand) textName() string { return strings.TrimSuffix(c.logName(), ".json") + ".txt" }
 
 func (c *acquireCommand) signatureName() string { return c.logName() + ".sig" }
+
+func (c *acquireCommand) logNames() []string {
+	return []string{c.logName(), c.textName(), c.signatureName()}
+}
+
+// placeOf is the same for all ways to write the name of a file.
+func placeOf(name string) string {
+	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
+	if err != nil {
+		folder = filepath.Dir(name)
+	}
+	if whole, err := filepath.Abs(folder); err == nil {
+		folder = whole
+	}
+	return filepath.Join(folder, filepath.Base(name))
+}
 
 // format is that of a new image.
 func (c *acquireCommand) format() image.Format {
