@@ -51,6 +51,17 @@ func TestAcquireResumes(t *testing.T) {
 	}
 }
 
+// The same command goes on, also if its smallest read could not be had.
+func TestAcquireResumesByTheSameCommand(t *testing.T) {
+	l := newLab(t, randomDisk(t, 16<<20))
+	for name, smallest := range map[string]string{"a.img": "1536", "b.img": "768KiB"} {
+		image := l.image(name)
+		l.paused(t, image, 2<<20, "--smallest", smallest)
+		l.acquire(t, 0, image, "--resume", "--smallest", smallest)
+		l.wantWhole(t, image)
+	}
+}
+
 // Two do not write to one image, and what differs from the beginning is refused.
 // Nothing of it is lost by that.
 func TestAcquireResumesOnlyTheSame(t *testing.T) {
