@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -102,7 +101,7 @@ func connectionOf(state *tls.ConnectionState, cfg *nbd.TLSConfig) report.Connect
 // without its log. Another acquisition may have taken the log's name meanwhile.
 func (a *acquisition) finish() error {
 	if err := a.agreesWithLogs(); err != nil {
-		return fmt.Errorf("%w\nThe image is whole: the same command with --resume, and with --log, ends it", err)
+		return err
 	}
 	if a.signer != nil {
 		signer, err := report.NewSigner(a.signer.Public())
