@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -103,6 +104,7 @@ func (a *acquisition) finish() error {
 	if err := a.agreesWithLogs(); err != nil {
 		return err
 	}
+	_ = os.Remove(a.signatureName()) // of a log that this one replaces
 	if a.signer != nil {
 		signer, err := report.NewSigner(a.signer.Public())
 		if err != nil {

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,4 +51,29 @@ func TestAcquireOverwritesNoLogOfAnother(t *testing.T) {
 	}
 	l.acquire(t, 0, l.image("b.img"), "--resume")
 	l.wantWhole(t, l.image("b.img"))
+}
+
+// A signature that is left of a log that was written and written again is not
+// that of the log.
+func TestAcquireLeavesNoSignatureOfAnotherLog(t *testing.T) {
+	l := newLab(t, randomDisk(t, 1<<20))
+	image := l.image("a.img")
+	a := newAcquisition(t, &acquireCommand{URL: l.url(), File: image, GiveUp: time.Second})
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.signer = key
+	if err := errors.Join(a.take(t.Context()), a.acquire(t.Context()), os.WriteFile(image, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, a.finish(), false, "has come to be meanwhile")
+	a.part.Close()
+	if err := os.Remove(image); err != nil || !exists(a.signatureName()) {
+		t.Fatal(err)
+	}
+	l.acquire(t, 0, image, "--resume")
+	if l.wantWhole(t, image); exists(a.signatureName()) {
+		t.Error("there is a signature that nobody asked for")
+	}
 }
