@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"nbdbridge/bridge/config"
 	"nbdbridge/evidence/acquire"
@@ -110,7 +111,20 @@ func (c *acquireCommand) check() error {
 	case c.GiveUp <= 0:
 		return usagef("--give-up %v: want a time above zero, such as 30s or 12h", c.GiveUp)
 	}
-	return c.checkHashes()
+	return cmp.Or(c.checkTexts(), c.checkHashes())
+}
+
+// checkTexts refuses what a log can't hold as it is.
+func (c *acquireCommand) checkTexts() error {
+	for flag, text := range map[string]string{
+		"--case-number": c.CaseNumber, "--evidence-number": c.EvidenceNumber, "--examiner": c.Examiner,
+		"--description": c.Description, "--notes": c.Notes,
+	} {
+		if strings.ContainsRune(text, utf8.RuneError) { // the parser's for what is not UTF-8, too
+			return usagef("%s %q is not in UTF-8, as all of the log is: does the terminal use another encoding?", flag, text)
+		}
+	}
+	return nil
 }
 
 func (c *acquireCommand) checkHashes() error {

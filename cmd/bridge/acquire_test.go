@@ -172,6 +172,7 @@ func TestAcquireRefuses(t *testing.T) {
 		{"--retries=-1", 2, []string{"0 to 100"}},
 		{"--smallest 1000", 2, []string{"multiple of 512"}},
 		{"--smallest 2MiB", 2, []string{"1MiB at most"}},
+		{"--examiner M\xfcller", 2, []string{"--examiner", "not in UTF-8"}},
 		{"--give-up 0s", 2, []string{"above zero"}},
 		{"--log " + l.image("a.img"), 2, []string{"is the name of the image"}},
 		{"--log " + there, 1, []string{there, "not overwritten", "--log"}},
