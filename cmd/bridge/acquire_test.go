@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -148,6 +149,19 @@ func wantSparse(t *testing.T, disk, image string, places []int64) {
 	for _, at := range places {
 		from := strconv.FormatInt(at/65536*65536, 10)
 		must(t, "cmp", "-i", from, "-n", "69632", disk, image)
+	}
+}
+
+// Who does not believe what the server says of its blocks is not told by a second
+// pass that does that all is well.
+func TestAcquireReadsWhatIsToldAsZeros(t *testing.T) {
+	disk := randomDisk(t, 1<<20)
+	pread := fmt.Sprintf("pread=dd if=%s iflag=skip_bytes,count_bytes skip=$4 count=$3 bs=65536 2>/dev/null", disk)
+	l := newLabWith(t, disk, []string{"eval", "get_size=echo 1048576", pread, "can_extents=exit 0", "extents=echo 0 1048576 hole,zero"})
+	image := l.image("a.img")
+	l.acquire(t, 0, image, "--no-skip-holes", "--second-pass")
+	if log := l.wantWhole(t, image); len(log.Passes) != 1 || !log.Passes[0].Equal {
+		t.Errorf("%+v", log.Passes)
 	}
 }
 

@@ -24,8 +24,7 @@ func (a *acquisition) passes(ctx context.Context) error {
 	}
 	if a.SecondPass && failed != errStopped {
 		a.line.begin("read again")
-		again := func() (acquire.Source, error) { return a.source, nil }
-		if err := a.pass(ctx, "export", again, a.log.ZeroFilled); failed == nil || err == errStopped {
+		if err := a.pass(ctx, "export", a.openAgain, a.log.ZeroFilled); failed == nil || err == errStopped {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -75,6 +74,21 @@ func (a *acquisition) hashes(ctx context.Context, open func() (acquire.Source, e
 		return nil, err
 	}
 	return acquire.Pass(ctx, source, zeros, digests, a.line.show)
+}
+
+// openAgain reads what the server tells as zeros only if the acquisition did.
+func (a *acquisition) openAgain() (acquire.Source, error) {
+	if a.log.Settings.SkipHoles {
+		return a.source, nil
+	}
+	return wholeSource{a.source}, nil
+}
+
+// A wholeSource is an export whose server is not asked what it need not send.
+type wholeSource struct{ *exportSource }
+
+func (wholeSource) Status(context.Context, int64, int64) ([]acquire.Extent, error) {
+	return nil, acquire.ErrNoStatus
 }
 
 // openImage reads the image back from where it is stored.

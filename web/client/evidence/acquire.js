@@ -32,7 +32,7 @@ const idleLimit = 6000;
  * @typedef {object} Choices
  * @property {import("./types.js").Format} [format] default "raw"
  * @property {readonly DigestName[]} [hashes] default ["sha256"]; may be empty
- * @property {number} [retries] of what could not be read, with reads of every size; 0 to 100, default 2
+ * @property {number} [retries] of what could not be read, with reads of the largest and of the smallest size; 0 to 100, default 2
  * @property {number} [smallest] bytes of the smallest read, a power of two from 512 to 64 KiB; default 4096
  * @property {boolean} [skipHoles] default true: what block status tells as zeros is not read
  * @property {Facts} [facts]
