@@ -72,6 +72,7 @@ export async function acquire(device, sink, options = {}) {
  * @typedef {object} PassChoices
  * @property {readonly import("./types.js").Range[]} [zeros] what counts as zeros and is not
  *   read, in order: the zeroFilled of a log
+ * @property {boolean} [skipHoles] default true: what block status tells as zeros is not read
  * @property {(progress: import("./types.js").AcquireProgress) => void} [onProgress] at most 10 times a second
  * @property {AbortSignal} [signal]
  */
