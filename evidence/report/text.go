@@ -134,7 +134,7 @@ func (l *Log) acquired() string {
 	if s.Length == s.Size {
 		return text + ", which is all"
 	}
-	return text + ", " + counted(s.Length, "byte") + "; in this log, the first of them is byte 0"
+	return text + ", " + counted(s.Length, "byte") + "; in this log, but for the words of the server, the first of them is byte 0"
 }
 
 func (l *Log) writeImage(p *printer) {
