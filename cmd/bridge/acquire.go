@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"nbdbridge/bridge/config"
 	"nbdbridge/evidence/acquire"
@@ -110,7 +111,20 @@ func (c *acquireCommand) check() error {
 	case c.GiveUp <= 0:
 		return usagef("--give-up %v: want a time above zero, such as 30s or 12h", c.GiveUp)
 	}
-	return c.checkHashes()
+	return cmp.Or(c.checkTexts(), c.checkHashes())
+}
+
+// checkTexts refuses what a log can't hold as it is.
+func (c *acquireCommand) checkTexts() error {
+	for flag, text := range map[string]string{
+		"--case-number": c.CaseNumber, "--evidence-number": c.EvidenceNumber, "--examiner": c.Examiner,
+		"--description": c.Description, "--notes": c.Notes,
+	} {
+		if strings.ContainsRune(text, utf8.RuneError) { // the parser's for what is not UTF-8, too
+			return usagef("%s %q is not in UTF-8, as all of the log is: does the terminal use another encoding?", flag, text)
+		}
+	}
+	return nil
 }
 
 func (c *acquireCommand) checkHashes() error {
@@ -127,8 +141,12 @@ func (c *acquireCommand) checkHashes() error {
 
 // checkNames finds out early that there is no place for what is to be written.
 func (c *acquireCommand) checkNames() error {
-	if slices.Contains([]string{c.File, partName(c.File), stateName(c.File)}, c.logName()) {
-		return usagef("--log %s is the name of the image, or of what it is made of", c.Log)
+	for _, name := range []string{c.File, partName(c.File), stateName(c.File)} {
+		for _, log := range c.logNames() {
+			if placeOf(log) == placeOf(name) {
+				return usagef("--log: %s is the name of the image, or of what it is made of", log)
+			}
+		}
 	}
 	if info, err := os.Stat(filepath.Dir(c.logName())); err != nil || !info.IsDir() {
 		return usagef("--log: %s is no folder", filepath.Dir(c.logName()))
@@ -140,7 +158,7 @@ func (c *acquireCommand) checkNames() error {
 }
 
 func (c *acquireCommand) refuseLogs() error {
-	for _, name := range []string{c.logName(), c.textName(), c.signatureName()} {
+	for _, name := range c.logNames() {
 		if exists(name) {
 			return fmt.Errorf("%s is there already, and is not overwritten: choose another name with --log, or remove it", name)
 		}
@@ -158,6 +176,22 @@ func (c *acquireCommand) logName() string {
 func (c *acquireCommand) textName() string { return strings.TrimSuffix(c.logName(), ".json") + ".txt" }
 
 func (c *acquireCommand) signatureName() string { return c.logName() + ".sig" }
+
+func (c *acquireCommand) logNames() []string {
+	return []string{c.logName(), c.textName(), c.signatureName()}
+}
+
+// placeOf is the same for all ways to write the name of a file.
+func placeOf(name string) string {
+	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
+	if err != nil {
+		folder = filepath.Dir(name)
+	}
+	if whole, err := filepath.Abs(folder); err == nil {
+		folder = whole
+	}
+	return filepath.Join(folder, filepath.Base(name))
+}
 
 // format is that of a new image.
 func (c *acquireCommand) format() image.Format {

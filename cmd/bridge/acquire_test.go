@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -151,6 +152,19 @@ func wantSparse(t *testing.T, disk, image string, places []int64) {
 	}
 }
 
+// Who does not believe what the server says of its blocks is not told by a second
+// pass that does that all is well.
+func TestAcquireReadsWhatIsToldAsZeros(t *testing.T) {
+	disk := randomDisk(t, 1<<20)
+	pread := fmt.Sprintf("pread=dd if=%s iflag=skip_bytes,count_bytes skip=$4 count=$3 bs=65536 2>/dev/null", disk)
+	l := newLabWith(t, disk, []string{"eval", "get_size=echo 1048576", pread, "can_extents=exit 0", "extents=echo 0 1048576 hole,zero"})
+	image := l.image("a.img")
+	l.acquire(t, 0, image, "--no-skip-holes", "--second-pass")
+	if log := l.wantWhole(t, image); len(log.Passes) != 1 || !log.Passes[0].Equal {
+		t.Errorf("%+v", log.Passes)
+	}
+}
+
 func TestAcquireRefuses(t *testing.T) {
 	l := newLab(t, randomDisk(t, 1<<20))
 	there := l.image("there.img")
@@ -172,6 +186,7 @@ func TestAcquireRefuses(t *testing.T) {
 		{"--retries=-1", 2, []string{"0 to 100"}},
 		{"--smallest 1000", 2, []string{"multiple of 512"}},
 		{"--smallest 2MiB", 2, []string{"1MiB at most"}},
+		{"--examiner M\xfcller", 2, []string{"--examiner", "not in UTF-8"}},
 		{"--give-up 0s", 2, []string{"above zero"}},
 		{"--log " + l.image("a.img"), 2, []string{"is the name of the image"}},
 		{"--log " + there, 1, []string{there, "not overwritten", "--log"}},

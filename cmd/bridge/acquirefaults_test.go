@@ -80,6 +80,18 @@ func TestAcquireABadSector(t *testing.T) {
 	}
 }
 
+// The end of an export that is no multiple of the smallest request of its server
+// can't be had: the log says so, and all else is acquired.
+func TestAcquireUpToTheLastWholeBlock(t *testing.T) {
+	l := newLab(t, randomDisk(t, 1<<20+5000), "--filter=blocksize-policy", "blocksize-minimum=4096", "blocksize-preferred=4096", "blocksize-maximum=1M", "blocksize-error-policy=error")
+	image := l.image("a.img")
+	l.acquire(t, 3, image, "--retries", "0", "--verify", "--second-pass")
+	log, lost := l.wantZerosWhereLost(t, image)
+	if lost != 5000-4096 || len(log.ZeroFilled) != 1 || log.BlockStatus.Unknown != lost || !log.Passes[0].Equal || !log.Passes[1].Equal || missing(log.Errors[len(log.Errors)-1].Message, "can't be reached") != "" {
+		t.Errorf("%d bytes lost, %+v, %+v", lost, log.ZeroFilled, log.Errors)
+	}
+}
+
 // A server that is killed and comes back is outlived, and the log says so.
 func TestAcquireOutlivesTheServer(t *testing.T) {
 	l := newLab(t, randomDisk(t, 16<<20), slowly...)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -98,8 +99,12 @@ func connectionOf(state *tls.ConnectionState, cfg *nbd.TLSConfig) report.Connect
 }
 
 // finish writes the log, and then gives the image its name: so none is ever
-// without its log.
+// without its log. Another acquisition may have taken the log's name meanwhile.
 func (a *acquisition) finish() error {
+	if err := a.agreesWithLogs(); err != nil {
+		return err
+	}
+	_ = os.Remove(a.signatureName()) // of a log that this one replaces
 	if a.signer != nil {
 		signer, err := report.NewSigner(a.signer.Public())
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"nbdbridge/evidence/acquire"
+	"nbdbridge/evidence/report"
 )
 
 // A partFile is an image that is not whole yet: FILE.part, and the state of its
@@ -80,15 +81,37 @@ func (p *partFile) takeUp() (*acquire.State, error) {
 	if _, err := os.Lstat(p.name); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is there already, and is not overwritten: move it away before you --resume", p.name)
 	}
-	s, err := readState(stateName(p.name))
+	size, err := p.ownSize()
 	if err != nil {
 		return nil, err
 	}
-	info, err := p.f.Stat()
-	if err == nil && info.Size() < s.Image.File {
-		err = fmt.Errorf("%s has %d bytes and had %d: it was cut since, and can't be gone on with. Remove it and its state, and begin anew", p.f.Name(), info.Size(), s.Image.File)
+	s, err := readState(stateName(p.name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%w: %s can't be gone on with. Remove it, and begin anew", err, p.f.Name())
+	case err == nil && size < s.Image.File:
+		err = fmt.Errorf("%s has %d bytes and had %d: it was cut since, and can't be gone on with. Remove it and its state, and begin anew", p.f.Name(), size, s.Image.File)
+	case err == nil && size > s.Image.File && s.Log.Status == report.Complete:
+		err = fmt.Errorf("%s has %d bytes, and had %d when it was whole: somebody has changed it since. Remove it and its state, and begin anew", p.f.Name(), size, s.Image.File)
 	}
 	return s, err
+}
+
+// ownSize is that of a file that is no way to another one, which must not be cut
+// or written to because of what a state says that anybody may have put there.
+func (p *partFile) ownSize() (int64, error) {
+	there, err := os.Lstat(p.f.Name())
+	if err != nil {
+		return 0, err
+	}
+	info, err := p.f.Stat()
+	if err == nil && (!os.SameFile(there, info) || !info.Mode().IsRegular()) {
+		err = fmt.Errorf("%s is no file, but leads to another one: to go on elsewhere, move it there with its state, and say so in place of FILE", p.f.Name())
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // cutTo drops what is after n bytes, and what was said to be there.

@@ -86,9 +86,17 @@ func TestPartFileIsRefused(t *testing.T) {
 		disturb func(name string) error
 		texts   []string
 	}{
-		"locked":         {func(string) error { return nil }, []string{"another bridge acquire"}},
-		"cut":            {func(name string) error { return os.Truncate(partName(name), 2) }, []string{"has 2 bytes and had 3", "begin anew"}},
-		"no state":       {func(name string) error { return os.Remove(stateName(name)) }, []string{".part.state", "no such file"}},
+		"locked":   {func(string) error { return nil }, []string{"another bridge acquire"}},
+		"cut":      {func(name string) error { return os.Truncate(partName(name), 2) }, []string{"has 2 bytes and had 3", "begin anew"}},
+		"no state": {func(name string) error { return os.Remove(stateName(name)) }, []string{".part.state", "no such file", "begin anew"}},
+		"a link": {func(name string) error {
+			return errors.Join(os.Rename(partName(name), name+".other"), os.Symlink(name+".other", partName(name)))
+		}, []string{"leads to another one"}},
+		"longer than whole": {func(name string) error {
+			s := newState(3)
+			s.Log.Status = report.Complete
+			return (&partFile{name: name}).keep(s)
+		}, []string{"had 3 when it was whole"}},
 		"torn state":     {func(name string) error { return os.Truncate(stateName(name), 9) }, []string{"is no state of an acquisition"}},
 		"another schema": {func(name string) error { return os.WriteFile(stateName(name), []byte(`{"log":{"schema":"x"}}`), 0o600) }, []string{"another version"}},
 		"a huge state":   {func(name string) error { return os.Truncate(stateName(name), maxState+1) }, []string{"too many for a state"}},

@@ -14,38 +14,49 @@ import (
 )
 
 // passes compares the hashes with those of one more reading, as asked. The log
-// gets them; the error is the first that did not come out well.
+// gets them; the error is the first that did not come out well, and whether one
+// was stopped.
 func (a *acquisition) passes(ctx context.Context) error {
 	var failed error
 	if a.Verify {
 		a.line.begin("read back")
 		failed = a.pass(ctx, "image", a.openImage, nil)
 	}
-	if a.SecondPass {
+	if a.SecondPass && failed != errStopped {
 		a.line.begin("read again")
-		again := func() (acquire.Source, error) { return a.source, nil }
-		if err := a.pass(ctx, "export", again, a.log.ZeroFilled); failed == nil {
-			failed = err
+		if err := a.pass(ctx, "export", a.openAgain, a.log.ZeroFilled); failed == nil || err == errStopped {
+			failed = errors.Join(failed, err)
 		}
 	}
 	return failed
 }
 
+// errStopped is a pass that is to be made again.
+var errStopped = errors.New("it was told to stop. The image is whole, and not yet compared as asked: the same command with --resume does that")
+
 func (a *acquisition) pass(ctx context.Context, of string, open func() (acquire.Source, error), zeros []report.Range) error {
 	p := report.Pass{Of: of, Start: time.Now().UTC(), Hashes: map[string]string{}}
 	hashes, err := a.hashes(ctx, open, zeros)
 	p.End = time.Now().UTC()
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errStopped
+	case err != nil:
 		p.Failed = err.Error()
-		a.log.Passes = append(a.log.Passes, p)
-		return fmt.Errorf("the %s could not be compared: %w", of, err)
+		err = fmt.Errorf("the %s could not be compared: %w", of, err)
+	default:
+		p.Hashes, p.Equal = hashes, maps.Equal(hashes, a.log.Hashes)
+		if !p.Equal {
+			err = differs[of]
+		}
 	}
-	p.Hashes, p.Equal = hashes, maps.Equal(hashes, a.log.Hashes)
+	return errors.Join(err, a.keepPass(p))
+}
+
+// keepPass has the log tell of a pass, also if another one is stopped.
+func (a *acquisition) keepPass(p report.Pass) error {
 	a.log.Passes = append(a.log.Passes, p)
-	if !p.Equal {
-		return differs[of]
-	}
-	return nil
+	return a.part.keep(a.state)
 }
 
 var differs = map[string]error{
@@ -63,6 +74,21 @@ func (a *acquisition) hashes(ctx context.Context, open func() (acquire.Source, e
 		return nil, err
 	}
 	return acquire.Pass(ctx, source, zeros, digests, a.line.show)
+}
+
+// openAgain reads what the server tells as zeros only if the acquisition did.
+func (a *acquisition) openAgain() (acquire.Source, error) {
+	if a.log.Settings.SkipHoles {
+		return a.source, nil
+	}
+	return wholeSource{a.source}, nil
+}
+
+// A wholeSource is an export whose server is not asked what it need not send.
+type wholeSource struct{ *exportSource }
+
+func (wholeSource) Status(context.Context, int64, int64) ([]acquire.Extent, error) {
+	return nil, acquire.ErrNoStatus
 }
 
 // openImage reads the image back from where it is stored.

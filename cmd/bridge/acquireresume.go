@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"nbdbridge/evidence/acquire"
 	"nbdbridge/evidence/report"
 )
 
@@ -40,6 +41,7 @@ func (a *acquisition) agrees(ctx context.Context) error {
 // agreesInFlags compares what was given; what was not is as it was.
 func (a *acquisition) agreesInFlags() error {
 	is, was, about := a.settings(), a.log.Settings, a.caseOf()
+	is.Smallest, was.Smallest = acquire.Smallest(is, a.log.Source), acquire.Smallest(was, a.log.Source)
 	for _, c := range []struct {
 		flag    string
 		given   bool

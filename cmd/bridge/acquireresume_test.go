@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +51,17 @@ func TestAcquireResumes(t *testing.T) {
 				t.Error(sessionsOf(log))
 			}
 		})
+	}
+}
+
+// The same command goes on, also if its smallest read could not be had.
+func TestAcquireResumesByTheSameCommand(t *testing.T) {
+	l := newLab(t, randomDisk(t, 16<<20))
+	for name, smallest := range map[string]string{"a.img": "1536", "b.img": "768KiB"} {
+		image := l.image(name)
+		l.paused(t, image, 2<<20, "--smallest", smallest)
+		l.acquire(t, 0, image, "--resume", "--smallest", smallest)
+		l.wantWhole(t, image)
 	}
 }
 
@@ -182,6 +196,37 @@ func TestAcquirePassIsStopped(t *testing.T) {
 	l.acquire(t, 0, image, "--resume", "--second-pass")
 	if log := l.wantWhole(t, image); len(log.Sessions) != 1 || len(log.Passes) != 1 || !log.Passes[0].Equal {
 		t.Errorf("%s, passes %+v", sessionsOf(log), log.Passes)
+	}
+}
+
+// What one pass has found is not forgotten when the next is stopped.
+func TestAcquirePassIsStoppedAfterADifference(t *testing.T) {
+	l := newLab(t, randomDisk(t, 8<<20), slowly...)
+	image := l.image("a.img")
+	a := newAcquisition(t, &acquireCommand{URL: l.url(), File: image, Verify: true, SecondPass: true, GiveUp: time.Second})
+	if err := errors.Join(a.take(t.Context()), a.acquire(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, partName(image))
+	ctx, stop := context.WithCancel(t.Context())
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		defer stop()
+		for ctx.Err() == nil {
+			if s, err := readState(stateName(image)); err != nil || len(s.Log.Passes) > 0 {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	err := a.passes(ctx)
+	stop()
+	watch.Wait()
+	wantError(t, err, false, "THE IMAGE DIFFERS", "told to stop", "--resume")
+	a.part.Close()
+	l.acquire(t, 0, image, "--resume", "--second-pass")
+	if p := readLog(t, image).Passes; len(p) != 2 || p[0].Of != "image" || p[0].Equal || !p[1].Equal {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -43,11 +43,11 @@ func (a *acquisition) run(ctx context.Context) error {
 		}
 	}
 	failed := a.passes(ctx)
-	if failed != nil && ctx.Err() != nil {
-		return errors.New("it was told to stop. The image is whole, and not yet compared as asked: the same command with --resume does that")
+	if errors.Is(failed, errStopped) {
+		return failed
 	}
 	if err := a.finish(); err != nil {
-		return err
+		return fmt.Errorf("%w\nThe image is whole: the same command with --resume ends it", err)
 	}
 	a.print()
 	return cmp.Or(failed, a.incomplete())

@@ -43,17 +43,28 @@ func (s *exportSource) Read(ctx context.Context, p []byte, offset int64) error {
 }
 
 // unreadable tells apart a server that answers that it can't, and one that is
-// gone or about to go.
+// gone or about to go. Of a range of the export, only a last block that is not
+// whole is out of range: no request reaches it.
 func unreadable(err error) error {
 	var refused *nbd.OpError
-	if errors.As(err, &refused) && refused.Errno != nbd.ESHUTDOWN {
+	if errors.As(err, &refused) && refused.Errno != nbd.ESHUTDOWN || errors.Is(err, nbd.ErrOutOfRange) {
 		return &acquire.Unreadable{Err: err}
 	}
 	return err
 }
 
+// reached is how many of the bytes at an offset are before a last block that is
+// not whole, or all of them where that is asked for.
+func (s *exportSource) reached(offset, length int64) int64 {
+	info := s.disk.Info()
+	if to := info.Size - info.Size%int64(info.BlockSize.Minimum) - s.offset; offset < to {
+		return min(length, to-offset)
+	}
+	return length
+}
+
 func (s *exportSource) Status(ctx context.Context, offset, length int64) ([]acquire.Extent, error) {
-	answer, err := s.disk.BlockStatus(ctx, s.offset+offset, length, 0, allocation)
+	answer, err := s.disk.BlockStatus(ctx, s.offset+offset, s.reached(offset, length), 0, allocation)
 	if errors.Is(err, nbd.ErrNoMetaContext) {
 		return nil, acquire.ErrNoStatus
 	}

@@ -94,10 +94,13 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("%v: %v, want %v", errno, got, want)
 		}
 	}
-	for _, err := range []error{net.ErrClosed, nbd.ErrRequestTimeout, &nbd.IdentityError{}, &nbd.ProtocolError{}, nbd.ErrOutOfRange} {
+	for _, err := range []error{net.ErrClosed, nbd.ErrRequestTimeout, &nbd.IdentityError{}, &nbd.ProtocolError{}} {
 		if errors.As(unreadable(err), new(*acquire.Unreadable)) {
 			t.Errorf("%v is taken for an answer", err)
 		}
+	}
+	if !errors.As(unreadable(fmt.Errorf("reading: %w", nbd.ErrOutOfRange)), new(*acquire.Unreadable)) {
+		t.Error("what no request reaches ends an acquisition")
 	}
 	disk := openLab(t, failing{device.NewMemory(make([]byte, 4096)), nbd.EIO})
 	if err := (&exportSource{disk, 0, 4096}).Read(t.Context(), make([]byte, 512), 0); !errors.As(err, new(*acquire.Unreadable)) {

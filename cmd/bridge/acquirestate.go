@@ -15,8 +15,8 @@ import (
 )
 
 // maxState is how many bytes of a state are read. The table of the frames of a
-// compressed disk takes 11 bytes for each MiB.
-const maxState = 1 << 30
+// compressed disk takes 11 bytes for each MiB: 1.4 GiB when it is full.
+const maxState = 2 << 30
 
 // keep makes a state durable, in the place of the one before.
 func (p *partFile) keep(s *acquire.State) error {

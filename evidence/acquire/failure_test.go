@@ -111,6 +111,18 @@ func TestLastCheckpointFails(t *testing.T) {
 	})
 }
 
+// TestCheckpointOfTheEndFails has no log that says that all is complete.
+func TestCheckpointOfTheEndFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, &fakeDisk{data: noise(1, 3<<20)})
+		g.checkpoint = func(context.Context, *State) error { return errFull }
+		err := g.run(t.Context())
+		if s := g.log.Sessions[0]; !errors.Is(err, ErrCheckpoint) || g.log.Status != report.Paused || !strings.Contains(s.Ended, errFull.Error()) || len(g.log.Hashes) != 0 || !g.log.End.IsZero() || g.log.Image.Size != 0 {
+			t.Errorf("it ended with %v, and the log is %+v", err, g.log)
+		}
+	})
+}
+
 // TestTooManyRanges has room for one range more, or for none.
 func TestTooManyRanges(t *testing.T) {
 	const from = 1 << 20

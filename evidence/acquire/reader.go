@@ -34,13 +34,18 @@ type reader struct {
 	changed    chan struct{} // one of the two has
 }
 
+// Smallest is what Settings.Smallest becomes: see Job.Log.
+func Smallest(s report.Settings, told report.Source) int64 {
+	smallest := min(max(s.Smallest, told.MinimumSize, smallestRead), image.MaxPiece)
+	return 1 << bits.Len64(uint64(smallest-1))
+}
+
 // newReader reads as an examiner has chosen, but never less than a block.
 func newReader(disk Source, s report.Settings, told report.Source) *reader {
-	smallest := min(max(s.Smallest, told.MinimumSize, smallestRead), image.MaxPiece)
 	return &reader{
 		Source:    disk,
 		retries:   max(s.Retries, 0),
-		smallest:  1 << bits.Len64(uint64(smallest-1)),
+		smallest:  Smallest(s, told),
 		skipHoles: s.SkipHoles,
 		base:      max(told.Offset, 0),
 		changed:   make(chan struct{}, 1),

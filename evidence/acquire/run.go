@@ -200,7 +200,15 @@ func (a *acquisition) close(ctx context.Context, err error) error {
 	case failed == nil:
 		return err
 	case err == nil:
+		a.reopen()
+		a.end(failed)
 		return failed
 	}
 	return fmt.Errorf("%w; and %w", err, failed)
+}
+
+// reopen takes back that it is complete: without a state of that it goes on from
+// the one before.
+func (a *acquisition) reopen() {
+	a.Log.Hashes, a.Log.End, a.Log.Image.Size = map[string]string{}, time.Time{}, 0
 }

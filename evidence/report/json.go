@@ -11,6 +11,10 @@ import (
 // MaxSize is how many bytes of JSON Decode takes.
 const MaxSize = 64 << 20
 
+// maxCommas is how many commas they have outside of strings, three times what all
+// errors and ranges take. It bounds the memory: "{}," may stand for a session.
+const maxCommas = 1 << 20
+
 // Encode is the log as JSON, indented, with a newline at its end, and always the
 // same for the same log.
 func (l *Log) Encode() ([]byte, error) {
@@ -46,11 +50,14 @@ func some[T any](list []T) []T {
 }
 
 // Decode reads what Encode made, or another program that writes this Schema.
-// What has more than MaxSize bytes, is no log, has fields that no log has, or
+// What has more than MaxSize bytes, or too many parts, is no log, has fields that no log has, or
 // contradicts itself is an error.
 func Decode(encoded []byte) (*Log, error) {
 	if len(encoded) > MaxSize {
 		return nil, fmt.Errorf("a log of %d bytes is too long: at most %d are read", len(encoded), MaxSize)
+	}
+	if commas(encoded) > maxCommas {
+		return nil, fmt.Errorf("a log of more than %d parts is too long", maxCommas)
 	}
 	// In another schema, fields that are not known are the lesser news.
 	var of struct{ Schema string }
@@ -70,6 +77,22 @@ func Decode(encoded []byte) (*Log, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// commas counts those outside of strings.
+func commas(encoded []byte) (n int) {
+	quoted := false
+	for i := 0; i < len(encoded); i++ {
+		switch c := encoded[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			n++
+		}
+	}
+	return n
 }
 
 func checkSchema(schema string) error {

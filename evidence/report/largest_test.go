@@ -28,3 +28,19 @@ func TestLargestLog(t *testing.T) {
 		t.Error("the text has not all")
 	}
 }
+
+// TestManyParts refuses a log of which a few bytes would take hundreds, and only
+// counts what is a part.
+func TestManyParts(t *testing.T) {
+	many := `{"schema":"` + Schema + `","status":"paused","sessions":[{}` + strings.Repeat(",{}", maxCommas) + `]}`
+	if _, err := Decode([]byte(many)); err == nil || !strings.Contains(err.Error(), "parts") {
+		t.Errorf("many sessions: %v", err)
+	}
+	l := paused()
+	l.Case.Notes = strings.Repeat(`,\",`, maxCommas)
+	encoded, err := l.Encode()
+	must(t, err)
+	if back, err := Decode(encoded); err != nil || back.Case.Notes != l.Case.Notes {
+		t.Error(err)
+	}
+}

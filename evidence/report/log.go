@@ -106,7 +106,7 @@ type Image struct {
 // Settings are what the examiner chose.
 type Settings struct {
 	Hashes    []string `json:"hashes"`
-	Retries   int      `json:"retries"`  // after a failure, with reads of every size
+	Retries   int      `json:"retries"`  // after a failure, with reads of the largest and of the smallest size
 	Smallest  int64    `json:"smallest"` // length of the smallest read
 	SkipHoles bool     `json:"skipHoles"`
 }

@@ -134,7 +134,7 @@ func (l *Log) acquired() string {
 	if s.Length == s.Size {
 		return text + ", which is all"
 	}
-	return text + ", " + counted(s.Length, "byte") + "; in this log, the first of them is byte 0"
+	return text + ", " + counted(s.Length, "byte") + "; in this log, but for the words of the server, the first of them is byte 0"
 }
 
 func (l *Log) writeImage(p *printer) {
@@ -149,7 +149,7 @@ func (l *Log) writeImage(p *printer) {
 func (l *Log) writeSettings(p *printer) {
 	p.heading("Acquisition")
 	p.said("Hashes", strings.Join(l.Settings.Hashes, ", "))
-	p.row("Retries", grouped(int64(l.Settings.Retries))+" of a read that fails, with reads of every size")
+	p.row("Retries", grouped(int64(l.Settings.Retries))+" of a read that fails, in the largest and the smallest size")
 	p.row("Smallest read", counted(l.Settings.Smallest, "byte"))
 	p.row("Zeros and holes", map[bool]string{true: "not read, where the server tells of them", false: "read"}[l.Settings.SkipHoles])
 	p.time("Start", l.Start)

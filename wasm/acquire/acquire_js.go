@@ -141,8 +141,9 @@ func digests(ctx context.Context, names []string, ports js.Value, from *acquire.
 // algorithm, in hex.
 func (s *session) pass(ctx context.Context, args []js.Value) (any, error) {
 	var w struct {
-		Hashes []string       `json:"hashes"`
-		Zeros  []report.Range `json:"zeros"`
+		Hashes    []string       `json:"hashes"`
+		Zeros     []report.Range `json:"zeros"`
+		SkipHoles bool           `json:"skipHoles"`
 	}
 	if err := strict(args[2], &w); err != nil {
 		return nil, err
@@ -151,5 +152,9 @@ func (s *session) pass(ctx context.Context, args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return boundary.JSON(acquire.Pass(ctx, source{s.device}, w.Zeros, all, page{newLine(args[0])}.progress))
+	var from acquire.Source = source{s.device}
+	if !w.SkipHoles {
+		from = wholeSource{s.device}
+	}
+	return boundary.JSON(acquire.Pass(ctx, from, w.Zeros, all, page{newLine(args[0])}.progress))
 }

@@ -33,10 +33,14 @@ func codeOf(err error) string {
 // well. All others tell that the device is gone.
 var unreadable = []string{"EIO", "ENOMEM", "EINVAL", "EOVERFLOW", "EPERM", "ENOSPC", "ENOTSUP"}
 
+// outOfRange, of a range of the device, is a last block that is not whole: no
+// request reaches it.
+const outOfRange = "OUT_OF_RANGE"
+
 // judged tells what the server can't read from the end of the device.
 func judged(err error) error {
 	failed := (*boundary.Rejected)(nil)
-	if errors.As(err, &failed) && failed.Field("stage") == "transmission" && slices.Contains(unreadable, failed.Field("code")) {
+	if errors.As(err, &failed) && (failed.Field("stage") == "transmission" && slices.Contains(unreadable, failed.Field("code")) || failed.Field("code") == outOfRange) {
 		return &acquire.Unreadable{Err: err}
 	}
 	return err

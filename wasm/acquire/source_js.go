@@ -35,6 +35,17 @@ func (s source) Status(ctx context.Context, offset, length int64) ([]acquire.Ext
 	return extents, nil
 }
 
+// A wholeSource is a device that is not asked what need not be read.
+type wholeSource struct{ *boundary.Device }
+
+func (s wholeSource) Read(ctx context.Context, p []byte, offset int64) error {
+	return source(s).Read(ctx, p, offset)
+}
+
+func (wholeSource) Status(context.Context, int64, int64) ([]acquire.Extent, error) {
+	return nil, acquire.ErrNoStatus
+}
+
 func kindOf(name string) acquire.Kind {
 	switch kind := acquire.Kind(name); kind {
 	case acquire.Zero, acquire.Hole:

@@ -32,7 +32,7 @@ const idleLimit = 6000;
  * @typedef {object} Choices
  * @property {import("./types.js").Format} [format] default "raw"
  * @property {readonly DigestName[]} [hashes] default ["sha256"]; may be empty
- * @property {number} [retries] of what could not be read, with reads of every size; 0 to 100, default 2
+ * @property {number} [retries] of what could not be read, with reads of the largest and of the smallest size; 0 to 100, default 2
  * @property {number} [smallest] bytes of the smallest read, a power of two from 512 to 64 KiB; default 4096
  * @property {boolean} [skipHoles] default true: what block status tells as zeros is not read
  * @property {Facts} [facts]
@@ -71,6 +71,7 @@ export async function acquire(device, sink, options = {}) {
  * @typedef {object} PassChoices
  * @property {readonly import("./types.js").Range[]} [zeros] what counts as zeros and is not
  *   read, in order: the zeroFilled of a log
+ * @property {boolean} [skipHoles] default true: what block status tells as zeros is not read
  * @property {(progress: import("./types.js").AcquireProgress) => void} [onProgress] at most 10 times a second
  * @property {AbortSignal} [signal]
  */

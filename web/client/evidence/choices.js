@@ -19,7 +19,7 @@ const later = () => true; // it is checked below, and says better what it wants
 /** @type {import("../options.js").Rules} */
 export const fileRules = { wasm: listRules.wasm, worker: listRules.worker, signal: isSignal };
 /** @type {import("../options.js").Rules} */
-const passRules = { ...fileRules, onProgress: isFunction, zeros: later };
+const passRules = { ...fileRules, onProgress: isFunction, skipHoles: isBoolean, zeros: later };
 /** @type {import("../options.js").Rules} */
 const acquireRules = {
   ...fileRules, onProgress: isFunction, onState: later, outages: later, skipHoles: isBoolean,
@@ -65,11 +65,11 @@ function ofState(from, own) {
 
 /** @param {any} hashes @param {any} options of pass */
 export function choosePass(hashes, options) {
-  const { wasm, worker, signal, onProgress, zeros = [] } = check(options, passRules);
+  const { wasm, worker, signal, onProgress, zeros = [], skipHoles = defaults.skipHoles } = check(options, passRules);
   checkHashes(hashes);
   if (!hashes.length) throw invalid("A pass needs a hash: name at least one.");
   if (!Array.isArray(zeros)) throw invalid("Option zeros must be an array of {offset, length}, in order.");
-  return { wish: textOf({ hashes, zeros }), listeners: { onProgress }, files: { wasm, worker }, signal: /** @type {AbortSignal | undefined} */ (signal) };
+  return { wish: textOf({ hashes, zeros, skipHoles }), listeners: { onProgress }, files: { wasm, worker }, signal: /** @type {AbortSignal | undefined} */ (signal) };
 }
 
 /** @param {any} format */

@@ -128,6 +128,21 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   /** @param {string} id @param {string} [format] @param {any[]} [zeros] @returns {Promise<any>} */
   const readBack = (id, format = "raw", zeros = []) => page.evaluate((...args) => /** @type {any} */ (globalThis).readBack(...args), id, format, zeros);
 
+  test("a pass skips what is told as zeros, or not", async () => {
+    const sums = await page.evaluate(async () => {
+      const { Device } = await import(/** @type {any} */ ("/client/device.js"));
+      const { pass } = await import(/** @type {any} */ ("/client/evidence/index.js"));
+      const size = 1 << 20;
+      const liar = () => new Device({
+        size, blockSize: { minimum: 1, preferred: 1 << 20, maximumPayload: 1 << 25 },
+        read: async (/** @type {number} */ _, /** @type {number} */ n) => new Uint8Array(n).fill(7),
+        blockStatus: async (/** @type {number} */ offset, /** @type {number} */ length) => [{ offset, length, type: "hole" }],
+      });
+      return Promise.all([true, false].map(async (skipHoles) => (await pass(liar(), ["md5"], { skipHoles })).md5));
+    });
+    assert.deepEqual(sums, [0, 7].map((byte) => createHash("md5").update(Buffer.alloc(1 << 20, byte)).digest("hex")));
+  });
+
   for (const format of ["raw", "zstd"]) {
     test(`a disk becomes a ${format} image, without its holes`, async () => {
       const { log, read } = complete(await acquired("plain", `whole ${format}`, { format, hashes: ["md5", "sha256"] }));

@@ -109,7 +109,7 @@ test("what can't be meant is refused before anything starts", async () => {
   ])) await assert.rejects(acquire(device, sink, { [name]: value }), { code: "INVALID_ARGUMENT" }, `${name}: ${String(value)}`);
   await assert.rejects(acquire(/** @type {any} */ ({}), sink), { code: "INVALID_ARGUMENT" });
   await assert.rejects(acquire(device, /** @type {any} */ ({ write() {} })), { code: "INVALID_ARGUMENT", message: /storedSink, fileSink or streamSink/ });
-  for (const [hashes, options] of /** @type {any[]} */ ([[[]], [["sha3"]], ["md5"], [["md5"], { zeros: 1 }], [["md5"], { onState: () => {} }]])) await assert.rejects(pass(device, hashes, options), { code: "INVALID_ARGUMENT" });
+  for (const [hashes, options] of /** @type {any[]} */ ([[[]], [["sha3"]], ["md5"], [["md5"], { zeros: 1 }], [["md5"], { skipHoles: 1 }], [["md5"], { onState: () => {} }]])) await assert.rejects(pass(device, hashes, options), { code: "INVALID_ARGUMENT" });
   await assert.rejects(imageOf(/** @type {any} */ ("e01"), device), { code: "INVALID_ARGUMENT" });
   await assert.rejects(textOf(/** @type {any} */ (null)), { code: "INVALID_ARGUMENT" });
   await assert.rejects(acquire(device, sink, { signal: AbortSignal.abort("no") }), (reason) => reason === "no");

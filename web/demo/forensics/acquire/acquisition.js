@@ -156,7 +156,7 @@ export class Acquisition {
   async #pass(of, log, signal, session) {
     const names = /** @type {DigestName[]} */ (log.settings.hashes);
     const options = { signal, onProgress: this.#onProgress };
-    if (of === "export") return { hashes: await pass(this.#stretch(/** @type {Session} */ (session)), names, { ...options, zeros: log.zeroFilled }) };
+    if (of === "export") return { hashes: await pass(this.#stretch(/** @type {Session} */ (session)), names, { ...options, zeros: log.zeroFilled, skipHoles: log.settings.skipHoles }) };
     const disk = await imageOf(log.image.format, await this.place.image(), { signal });
     try {
       return { hashes: await pass(disk, names, options) };
