@@ -152,6 +152,7 @@ inEachBrowser("saving", ({ page: openPage, name: browser }) => {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       assert.equal(await readFile(join(files, name), "utf8"), name);
+      await rm(join(files, name)); // later tests look at what is there
     }
     await page.close();
   });
