@@ -81,6 +81,25 @@ inEachBrowser("doubts", ({ page: openPage, name: browser }) => {
     await tab.discard(name);
   });
 
+  test("the same page, loaded anew, is told as the same", async () => {
+    const tab = await visit("slow");
+    const name = `anew-${browser}.img`;
+    await allow("4M");
+    await tab.acquire({ "acquire-name": name });
+    await tab.has(MiB);
+    await tab.page.click("#acquisition-pause");
+    await tab.shows("#acquisition-status", /^Paused/);
+    await tab.page.reload();
+    await tab.shows("#kept-rows", new RegExp(name));
+    await tab.connect("slow");
+    await allow("1G");
+    await tab.page.click("#kept-rows button");
+    await tab.complete();
+    const { tool, sessions } = await tab.log(name);
+    assert.deepEqual([tool.revision, tool.platform.includes("later"), sessions.length], [undefined, false, 2]);
+    await tab.discard(name);
+  });
+
   test("a file that can't be finished is not complete", async () => {
     const tab = await visit("plain", { picker: true });
     await tab.page.evaluate(() => {

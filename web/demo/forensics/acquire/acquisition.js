@@ -2,7 +2,7 @@
 import { acquire, imageOf, pass } from "../../../client/evidence/index.js";
 import { region } from "../../../client/layers/index.js";
 import { NbdError } from "../../../client/index.js";
-import { changes, connectionFacts, mismatch, outagesSince, sourceFacts, sourceLater, toolFacts } from "./facts.js";
+import { changes, connectionFacts, mismatch, outagesSince, sourceFacts, sourceLater, toolFacts, toolLater } from "./facts.js";
 import { pageFacts } from "./pagefacts.js";
 import { stayAwake } from "./wake.js";
 
@@ -112,11 +112,18 @@ export class Acquisition {
 
   /** @param {Session} session @returns {Promise<import("../../../client/evidence/index.js").AcquireOptions>} */
   async #options(session) {
-    if (this.place.state) return { from: goingOn(this.place.state, session) };
+    if (this.place.state) return { from: await this.#goingOn(this.place.state, session) };
     if (!this.#wish) throw new NbdError("EIO", "Nothing of this acquisition was kept before its page ended. Discard it, and begin anew.", {}, { stage: "client" });
     const { format, hashes, retries, smallest, skipHoles, case: about, name } = this.#wish;
     const facts = { tool: toolFacts(), page: await pageFacts(), case: about, source: sourceFacts(session.facts(), this.#wish), image: { name } };
     return { format, hashes, retries, smallest, skipHoles, facts };
+  }
+
+  /** @param {State} state @param {Session} session @returns {Promise<State>} */
+  async #goingOn({ log, ...state }, session) {
+    const source = sourceLater(log.source, session.facts());
+    if (this.#wish) return { ...state, log: { ...log, source } }; // it began in this page
+    return { ...state, log: { ...log, source, tool: toolLater(log, toolFacts(), await pageFacts().catch(() => undefined)) } };
   }
 
   /** What is told while it runs. @param {Session} session */
@@ -212,10 +219,4 @@ export class Acquisition {
     await this.pause();
     await this.place.end();
   }
-}
-
-/** @param {State} state @param {Session} session @returns {State} */
-function goingOn(state, session) {
-  const { log } = state;
-  return { ...state, log: { ...log, source: sourceLater(log.source, session.facts()) } };
 }

@@ -6,6 +6,7 @@
 /** @typedef {import("../../../client/evidence/index.js").Log} Log */
 /** @typedef {import("../../../client/evidence/index.js").Connection} Connection */
 /** @typedef {import("../../../client/evidence/index.js").Tool} Tool */
+/** @typedef {import("../../../client/evidence/index.js").Page} Page */
 /** @typedef {import("../../../client/index.js").TlsFacts} TlsFacts */
 
 /** @returns {Tool} */
@@ -85,6 +86,24 @@ export function sourceLater(source, { bridge, target, features }) {
   const moved = lastPlace(source) !== bridge + target;
   const later = (/** @type {string} */ was, /** @type {string} */ is) => moved && (was !== is || was.includes(between)) ? was + between + is : was;
   return { ...source, bridge: later(source.bridge, bridge), target: later(source.target, target), readOnly: source.readOnly && !features.writable };
+}
+
+/**
+ * The tool of a log that goes on, in another page: its browser, and the page's
+ * own files, may have become others since.
+ * @param {Pick<Log, "tool" | "page">} log
+ * @param {Tool} tool as it is now
+ * @param {Page} [page] the same; nothing where it can't be known
+ * @returns {Tool}
+ */
+export function toolLater({ tool: was, page: begun }, tool, page) {
+  const before = new Map(begun?.files.map(({ path, sha256 }) => [path, sha256]));
+  const changed = page?.files.some(({ path, sha256 }) => (before.get(path) ?? sha256) !== sha256);
+  const is = page ? `page ${page.sha256}` : "a page that is not known";
+  const first = was.revision ?? `page ${begun?.sha256}`;
+  const revision = (page ? changed : true) && !first.endsWith(is) ? first + between + is : was.revision;
+  const platform = was.platform.split(between).at(-1) === tool.platform ? was.platform : was.platform + between + tool.platform;
+  return { ...was, platform, ...revision && { revision } };
 }
 
 /**

@@ -114,10 +114,10 @@ export const lostOf = (log) => log.zeroFilled.reduce((sum, { length }) => sum + 
 const failuresOf = (log) => log.errors.reduce((sum, { attempts }) => sum + attempts, 0);
 
 /** @param {Acquisition} acquisition */
-function statusOf({ phase, progress, passOf, log, failure }) {
+function statusOf({ phase, progress, passOf, log, failure, place }) {
   if (phase === "passing") return `Reading ${passNames[passOf ?? "image"]} once more…`;
   if (phase === "running") return progress?.recovering ? "Running: it reads again, in smaller pieces, what could not be read." : progress ? "Running." : "Beginning…";
-  if (phase === "paused") return failure === undefined ? "Paused." : "Paused by a failure. What was acquired is kept.";
+  if (phase === "paused") return failure === undefined ? "Paused." : `Paused by a failure.${place.kept ? " What was acquired is kept." : ""}`;
   return log ? completeWords(log) : "";
 }
 
