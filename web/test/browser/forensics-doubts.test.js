@@ -100,6 +100,31 @@ inEachBrowser("doubts", ({ page: openPage, name: browser }) => {
     await tab.discard(name);
   });
 
+  test("a name that no file can have, and the log of the one before, are not shown", async () => {
+    const tab = await visit("plain");
+    const first = `first-${browser}.img`, second = `..second\u202e-${browser}.img`;
+    await tab.acquire({ "acquire-name": first });
+    await tab.complete();
+    await tab.page.click("#log-box summary");
+    await tab.shows("#log-text", new RegExp(`Name +${first}`));
+    await tab.clickAndAgree("#acquisition-discard");
+    await tab.shows("#acquire-form", /./);
+    const seen = tab.page.evaluate(() => new Promise((resolve) => {
+      const box = /** @type {HTMLElement} */ (document.getElementById("result")), text = /** @type {HTMLElement} */ (document.getElementById("log-text"));
+      new MutationObserver((_, observer) => {
+        if (box.hidden) return;
+        observer.disconnect();
+        resolve(text.textContent);
+      }).observe(box, { attributes: true });
+    }));
+    await tab.acquire({ "acquire-name": second });
+    assert.equal(await seen, "");
+    await tab.complete();
+    const log = await tab.log(`second-${browser}.img`);
+    assert.equal(log.image.name, `second-${browser}.img`);
+    await tab.discard(`second-${browser}.img`);
+  });
+
   test("a file that can't be finished is not complete", async () => {
     const tab = await visit("plain", { picker: true });
     await tab.page.evaluate(() => {

@@ -90,6 +90,7 @@ export class Result {
     const log = this.#acquisition?.log;
     if (!this.#logBox.open || !log || this.#read === log) return;
     this.#read = log;
+    this.#logText.textContent = ""; // that of another one would be taken for this one
     const text = await textOf(log).catch((error) => String(error));
     const shown = text.slice(0, shownText).split("\n").map(visible).join("\n");
     if (this.#read === log) this.#logText.textContent = shown.length < text.length ? `${shown}\n… The rest is in the saved log.` : shown;
