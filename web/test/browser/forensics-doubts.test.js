@@ -125,6 +125,24 @@ inEachBrowser("doubts", ({ page: openPage, name: browser }) => {
     await tab.discard(`second-${browser}.img`);
   });
 
+  test("one that another tab has discarded is told as that, and does not come back", async () => {
+    const tab = await visit("plain");
+    const name = `gone-${browser}.img`;
+    await tab.acquire({ "acquire-name": name });
+    await tab.complete();
+    await tab.page.click("#acquisition-close");
+    await tab.shows("#kept-rows", new RegExp(name));
+    await tab.page.evaluate(async (wanted) => {
+      const { discardKept, listKept } = await import(/** @type {any} */ ("/demo/forensics/acquire/store.js"));
+      await discardKept((await listKept()).find((/** @type {any} */ { about }) => about?.name === wanted).id);
+    }, name); // as another tab does
+    await tab.page.click(`#kept-rows button[aria-label="Open ${name}"]`);
+    await tab.shows("#alert", /discarded in another tab/);
+    await until(tab.page, (wanted) => !document.getElementById("kept-rows")?.innerText.includes(wanted), name);
+    assert.doesNotMatch(await tab.text("#kept"), /hardly begun/);
+    await tab.page.close();
+  });
+
   test("a file that can't be finished is not complete", async () => {
     const tab = await visit("plain", { picker: true });
     await tab.page.evaluate(() => {

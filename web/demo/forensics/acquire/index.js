@@ -173,6 +173,11 @@ export class Acquisitions {
     if (this.#current) await this.#putAway();
     if (this.#current) return;
     const kept = await Kept.open(id);
+    if (!kept.about) { // opening has made it anew
+      await kept.close();
+      await discardKept(id);
+      throw new NbdError("EIO", "It is not there any more: it was discarded in another tab, or the browser has cleared what this site keeps.", {}, { stage: "client" });
+    }
     const acquisition = new Acquisition(about.name, keptPlace(kept), about.passes, () => this.#onChange());
     this.#use(acquisition);
     if (acquisition.phase === "paused" && this.#session && acquisition.changes(this.#session).length === 0) this.#run();
