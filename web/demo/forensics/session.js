@@ -26,7 +26,7 @@
  * @property {string} reason as the client tells it; not made visible
  */
 
-/** Outages that are kept; older ones are forgotten. */
+/** Outages that are kept; beyond, the oldest become one. */
 const maxOutages = 1000;
 
 /**
@@ -48,11 +48,12 @@ export function ownOf(disk, place) {
 export function outagesOf(disk) {
   /** @type {Outage[]} */ const all = [];
   /** @type {Outage | undefined} */ let now;
+  let merged = 1;
   disk.on("reconnecting", ({ cause }) => {
     if (now) return; // another attempt in the same one
     now = { start: new Date().toISOString(), reason: cause.message };
     all.push(now);
-    if (all.length > maxOutages) all.shift();
+    if (all.length > maxOutages) all.splice(0, 2, { start: all[0].start, end: all[1].end, reason: `${++merged} outages between these times, which are too many to list` });
   });
   disk.on("reconnected", () => {
     if (now) now.end = new Date().toISOString();

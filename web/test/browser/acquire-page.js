@@ -46,11 +46,13 @@ export class AcquirePage {
 
   /**
    * @param {string} target
-   * @param {{serverName: string, ca: string, cert: string, key: string}} pki
+   * @param {{serverName: string, ca: string, cert: string, key: string}} [pki] none: without TLS
    */
-  async connect(target, { serverName, ca, cert, key }) {
+  async connect(target, pki) {
     await this.page.evaluate(() => { /** @type {HTMLDetailsElement} */ (document.getElementById("connect-box")).open = true; });
-    await this.fill({ target, "server-name": serverName, ca, cert, key });
+    /** @type {Record<string, string>} */
+    const fields = pki ? { "server-name": pki.serverName, ca: pki.ca, cert: pki.cert, key: pki.key } : { mode: "off" };
+    await this.fill({ target, ...fields });
     await this.page.click("#open");
     await this.shows("#layout-status", /./);
   }

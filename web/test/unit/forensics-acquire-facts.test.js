@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { connectionFacts, imageName, mismatch, outagesSince, sourceFacts } from "../../demo/forensics/acquire/facts.js";
+import { changes, connectionFacts, imageName, mismatch, outagesSince, sourceFacts, sourceLater, toolLater } from "../../demo/forensics/acquire/facts.js";
 import { asLines, namedIn, pageFacts } from "../../demo/forensics/acquire/pagefacts.js";
 import { ownOf } from "../../demo/forensics/session.js";
 
@@ -47,6 +47,39 @@ test("another export, or size, is another disk", () => {
   assert.equal(mismatch(source, facts), "");
   assert.match(mismatch(source, { ...facts, exportName: "vdb" }), /"vda".*"vdb"/);
   assert.match(mismatch(source, { ...facts, size: 101 }), /100.*101/);
+});
+
+test("what need not be another disk is told, and goes into the log", () => {
+  const source = /** @type {any} */ ({ bridge: "ws://a/", target: "x", readOnly: true });
+  const connection = { encrypted: true, certificate: "0a" };
+  const tls = /** @type {any} */ ({ peer: { fingerprint: "0A" } });
+  const is = { bridge: "ws://a/", target: "x", tls, features: /** @type {any} */ ({ writable: false }) };
+  const told = (/** @type {any} */ news, of = source) => changes(/** @type {any} */ ({ source: of, sessions: [{ connection }] }), { ...is, ...news });
+  assert.deepEqual(told({}), []);
+  assert.match(told({ target: "y" }).join(), /ws:\/\/a\/x.*ws:\/\/a\/y/);
+  assert.match(told({ tls: null }).join(), /not encrypted/);
+  assert.match(told({ tls: { peer: { fingerprint: "0B" } } }).join(), /another certificate/);
+  assert.match(told({ features: { writable: true } }).join(), /accept writes now/);
+  const moved = sourceLater(source, { ...is, target: "y", features: /** @type {any} */ ({ writable: true }) });
+  assert.deepEqual(moved, { bridge: "ws://a/", target: "x, later y", readOnly: false });
+  assert.deepEqual(sourceLater(moved, { ...is, target: "y" }), moved);
+  assert.deepEqual(told({ target: "y" }, moved), []);
+  assert.equal(sourceLater(moved, is).target, "x, later y, later x");
+  assert.deepEqual(told({}, sourceLater(moved, is)), []);
+});
+
+test("another browser, or other files of the page, go into the log; what was only not loaded before does not", () => {
+  const file = (/** @type {string} */ path, /** @type {string} */ sha256) => ({ path, sha256 });
+  const page = (/** @type {string} */ sha256, /** @type {any[]} */ ...files) => /** @type {any} */ ({ sha256, files });
+  const tool = { name: "page", version: "1", platform: "Firefox" };
+  const begun = { tool, page: page("11", file("/a.js", "aa")) };
+  assert.deepEqual(toolLater(begun, tool, begun.page), tool);
+  assert.deepEqual(toolLater(begun, tool, page("22", file("/a.js", "aa"), file("/b.js", "bb"))), tool);
+  const other = page("33", file("/a.js", "cc"));
+  const changed = toolLater(begun, { ...tool, platform: "Chromium" }, other);
+  assert.deepEqual(changed, { ...tool, platform: "Firefox, later Chromium", revision: "page 11, later page 33" });
+  assert.deepEqual(toolLater({ ...begun, tool: changed }, { ...tool, platform: "Chromium" }, other), changed);
+  assert.equal(toolLater(begun, tool, undefined).revision, "page 11, later a page that is not known");
 });
 
 test("names of images", () => {

@@ -42,6 +42,8 @@ test("an outage is from the first attempt until there is a connection", () => {
     listeners.reconnecting({ attempt: 1, cause: new Error(`${i}`) });
   }
   assert.equal(outages().length, 1000);
+  assert.match(outages()[0].reason, /^\d+ outages between these times, which are too many to list/);
+  assert.equal(outages()[0].start, first.start);
   assert.equal(outages().at(-1)?.reason, "1099");
 });
 

@@ -2,12 +2,13 @@
 import { acquire, imageOf, pass } from "../../../client/evidence/index.js";
 import { region } from "../../../client/layers/index.js";
 import { NbdError } from "../../../client/index.js";
-import { connectionFacts, mismatch, outagesSince, sourceFacts, toolFacts } from "./facts.js";
+import { changes, connectionFacts, mismatch, outagesSince, sourceFacts, sourceLater, toolFacts, toolLater } from "./facts.js";
 import { pageFacts } from "./pagefacts.js";
 import { stayAwake } from "./wake.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../../../client/evidence/index.js").Log} Log */
+/** @typedef {import("../../../client/evidence/index.js").State} State */
 /** @typedef {import("../../../client/evidence/index.js").Case} Case */
 /** @typedef {import("../../../client/evidence/index.js").DigestName} DigestName */
 /** @typedef {import("../../../client/evidence/index.js").AcquireProgress} AcquireProgress */
@@ -38,6 +39,8 @@ export class Acquisition {
   /** What is read once more. @type {PassOf | undefined} */ passOf;
   /** Passes that are still to be made. @type {PassOf[]} */ wanted;
   /** Whether nothing of it would be lost with the page. */ logSaved = false;
+  /** SHA-256 of the log as this page has saved it last. @type {string | undefined} */ savedLog;
+  #saves = 0;
   /** @type {AbortController | undefined} */ #controller;
   /** Fulfils when nothing runs. @type {Promise<unknown>} */ #idle = Promise.resolve();
   #wish;
@@ -64,15 +67,28 @@ export class Acquisition {
 
   get busy() { return this.phase === "running" || this.phase === "passing"; }
 
+  get saving() { return this.#saves > 0; }
+
+  /** Nothing of it is to be taken away while this lasts. @param {() => Promise<void>} save */
+  async whileSaved(save) {
+    this.#saves++;
+    this.#changed();
+    try {
+      await save();
+    } finally {
+      this.#saves--;
+      this.#changed();
+    }
+  }
+
   /** Why it can't go on with this disk; empty if it can. @param {Session} session */
   obstacle(session) {
     return this.log ? mismatch(this.log.source, session.facts()) : "";
   }
 
-  /** Whether the server shows another certificate than in the last session. @param {Session} session */
-  isOtherServer(session) {
-    const before = this.log?.sessions.at(-1)?.connection;
-    return Boolean(before) && before?.certificate !== connectionFacts(session.facts().tls).certificate;
+  /** What is not as it was in the last session, in sentences. @param {Session} session */
+  changes(session) {
+    return this.log ? changes(this.log, session.facts()) : [];
   }
 
   /**
@@ -84,7 +100,6 @@ export class Acquisition {
     return this.#work("running", async (signal) => {
       const options = { ...await this.#options(session), ...this.#told(session), signal };
       const log = await acquire(this.#stretch(session), this.place.sink, options);
-      await this.place.finish();
       await this.#keepLog(log);
     });
   }
@@ -97,11 +112,18 @@ export class Acquisition {
 
   /** @param {Session} session @returns {Promise<import("../../../client/evidence/index.js").AcquireOptions>} */
   async #options(session) {
-    if (this.place.state) return { from: this.place.state };
+    if (this.place.state) return { from: await this.#goingOn(this.place.state, session) };
     if (!this.#wish) throw new NbdError("EIO", "Nothing of this acquisition was kept before its page ended. Discard it, and begin anew.", {}, { stage: "client" });
     const { format, hashes, retries, smallest, skipHoles, case: about, name } = this.#wish;
     const facts = { tool: toolFacts(), page: await pageFacts(), case: about, source: sourceFacts(session.facts(), this.#wish), image: { name } };
     return { format, hashes, retries, smallest, skipHoles, facts };
+  }
+
+  /** @param {State} state @param {Session} session @returns {Promise<State>} */
+  async #goingOn({ log, ...state }, session) {
+    const source = sourceLater(log.source, session.facts());
+    if (this.#wish) return { ...state, log: { ...log, source } }; // it began in this page
+    return { ...state, log: { ...log, source, tool: toolLater(log, toolFacts(), await pageFacts().catch(() => undefined)) } };
   }
 
   /** What is told while it runs. @param {Session} session */
@@ -110,7 +132,7 @@ export class Acquisition {
     return {
       connection: connectionFacts(session.facts().tls),
       outages: () => outagesSince(session.outages(), begun),
-      onState: (/** @type {import("../../../client/evidence/index.js").State} */ state) => this.place.keep(state),
+      onState: (/** @type {State} */ state) => this.place.keep(state),
       onProgress: this.#onProgress,
     };
   }
@@ -167,7 +189,7 @@ export class Acquisition {
 
   /** @param {Log} log */
   #keepLog(log) {
-    return this.place.keep({ .../** @type {import("../../../client/evidence/index.js").State} */ (this.place.state), log });
+    return this.place.keep({ .../** @type {State} */ (this.place.state), log });
   }
 
   /**

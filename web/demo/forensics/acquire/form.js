@@ -1,4 +1,5 @@
 // The form of a new acquisition: what the examiner says.
+import { safeName } from "../../../client/range/filename.js";
 import { titleOf } from "../../inspect/overview/bar.js";
 import { byId, element } from "../../page/dom.js";
 import { FieldError } from "../../page/form.js";
@@ -96,8 +97,9 @@ export class AcquireForm {
    */
   read() {
     const { offset, length } = this.#choice();
-    const name = this.#name.value.trim();
-    if (!name) throw new FieldError("acquire-name", "Say how the image’s file is to be called.");
+    const named = this.#name.value.trim();
+    if (!named) throw new FieldError("acquire-name", "Say how the image’s file is to be called.");
+    const name = safeName(named); // as the file is called in the end: the log is to say the same
     const hashes = /** @type {Wish["hashes"]} */ (checked("acquire-hashes"));
     if (hashes.length === 0) throw new FieldError("acquire-sha256", "Choose a hash: without one, nobody can tell later whether the image is still what was acquired.");
     const retries = byId("acquire-retries", HTMLInputElement);

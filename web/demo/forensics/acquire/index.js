@@ -1,4 +1,5 @@
 // Acquires a disk, or a part of it, into a file.
+import { NbdError } from "../../../client/index.js";
 import { askToPersist } from "../../../client/storage/opfs.js";
 import { ask } from "../../page/ask.js";
 import { byId } from "../../page/dom.js";
@@ -39,7 +40,7 @@ export class Acquisitions {
       discard: ({ id, about }) => this.#try("It was not discarded.", () => this.#discardKept(id, about)),
     });
     this.#on("acquisition-pause", () => this.#current?.pause());
-    this.#on("acquisition-go", () => this.#run());
+    this.#on("acquisition-go", () => { this.#run(); }); // nothing waits for its end: it must be possible to pause it
     this.#on("acquisition-discard", () => this.#discard());
     this.#on("acquisition-close", () => this.#putAway());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#look(); });
@@ -92,7 +93,7 @@ export class Acquisitions {
 
   /** Of the page that leaves now. */
   #wouldLose() {
-    return Boolean(this.#current && (this.#current.busy || (!this.#current.place.kept && !this.#current.logSaved)));
+    return Boolean(this.#current && (this.#current.busy || this.#current.saving || (!this.#current.place.kept && !this.#current.logSaved)));
   }
 
   #show() {
@@ -172,15 +173,21 @@ export class Acquisitions {
     if (this.#current) await this.#putAway();
     if (this.#current) return;
     const kept = await Kept.open(id);
+    if (!kept.about) { // opening has made it anew
+      await kept.close();
+      await discardKept(id);
+      throw new NbdError("EIO", "It is not there any more: it was discarded in another tab, or the browser has cleared what this site keeps.", {}, { stage: "client" });
+    }
     const acquisition = new Acquisition(about.name, keptPlace(kept), about.passes, () => this.#onChange());
     this.#use(acquisition);
-    if (acquisition.phase === "paused" && this.#session && !acquisition.isOtherServer(this.#session)) this.#run();
+    if (acquisition.phase === "paused" && this.#session && acquisition.changes(this.#session).length === 0) this.#run();
   }
 
   /** Takes it out of sight; what is kept stays in the list. */
   async #putAway() {
     const current = this.#current;
     if (!current) return;
+    if (current.saving) throw new NbdError("IN_USE", "The image is being saved. Wait for its end, or stop it.", {}, { stage: "client" });
     if (!current.place.kept && !current.logSaved && !await ask("Close it without its log?", current.phase === "complete" ? "The image is in its file. The log has not been saved, and is lost then." : "It goes straight into a file, and is not whole: the file and the log are lost then.", { yes: "Close", danger: true })) return;
     await current.end();
     this.#current = undefined;

@@ -25,15 +25,17 @@ export async function makeKey() {
  * @returns {Promise<ExaminerKey>}
  */
 export async function importKey(pem) {
-  const der = privateKeyIn(pem);
+  /** @type {Uint8Array<ArrayBuffer> | undefined} */ let der;
   try {
+    der = privateKeyIn(pem);
     const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", await crypto.subtle.importKey("pkcs8", der, curve, true, ["sign"]));
     const privateKey = await crypto.subtle.importKey("pkcs8", der, curve, false, ["sign"]);
     return await withFacts(privateKey, await crypto.subtle.importKey("jwk", { kty, crv, x, y }, curve, true, ["verify"]));
   } catch (cause) {
+    if (cause instanceof NbdError) throw cause;
     throw new NbdError("INVALID_ARGUMENT", "The key could not be read. It must be of the curve P-256, as PKCS #8 with its public key: openssl ecparam -genkey -name prime256v1 | openssl pkcs8 -topk8 -nocrypt", {}, { cause });
   } finally {
-    der.fill(0);
+    der?.fill(0);
   }
 }
 

@@ -39,19 +39,22 @@ export class Result {
     this.#on("save-image", "The image is saved.", (acquisition) => this.#progress.run(`Saving ${visible(acquisition.name)}`, (signal, onProgress) => saveImage(acquisition, { signal, onProgress })));
     this.#on("save-log", "The log is saved.", (acquisition) => saveLog(acquisition, this.#key.key));
     this.#on("save-text", "The log is saved, to be read.", (acquisition) => saveText(acquisition, this.#key.key));
-    this.#on("save-signature", "The signature is saved.", async (acquisition) => this.#key.key && saveSignature(acquisition, this.#key.key));
+    this.#on("save-signature", "The signature is saved.", async (acquisition) => {
+      const fits = this.#key.key && await saveSignature(acquisition, this.#key.key);
+      return fits ? "" : "It is of the log as it is now: save the log again, and keep that with it.";
+    });
     this.#logBox.addEventListener("toggle", () => { this.#showLog(); });
   }
 
-  /** @param {string} id @param {string} done @param {(acquisition: Acquisition) => Promise<unknown>} work */
+  /** @param {string} id @param {string} done @param {(acquisition: Acquisition) => Promise<string | void>} work whose words are told too */
   #on(id, done, work) {
     byId(id, HTMLButtonElement).addEventListener("click", async () => {
       const acquisition = this.#acquisition;
       if (!acquisition) return;
       this.#status.textContent = "";
       try {
-        await work(acquisition);
-        this.#status.textContent = done;
+        const more = await work(acquisition);
+        this.#status.textContent = more ? `${done} ${more}` : done;
       } catch (/** @type {any} */ error) {
         if (error?.name !== "AbortError") this.#report("It was not saved.", error);
       }
@@ -70,7 +73,8 @@ export class Result {
     if (!acquisition || !log) return;
     const complete = acquisition.phase === "complete";
     byId("result-body", HTMLElement).replaceChildren(...log.settings.hashes.map((name) => hashRow(name, log)));
-    byId("result-hashes", HTMLElement).hidden = byId("result-passes", HTMLElement).hidden = !complete;
+    byId("result-hashes", HTMLElement).hidden = !complete;
+    byId("result-passes", HTMLElement).hidden = !complete || acquisition.saving;
     byId("pass-export", HTMLButtonElement).disabled = !session || Boolean(acquisition.obstacle(session));
     this.#showSaves();
     this.#showLog();
@@ -86,6 +90,7 @@ export class Result {
     const log = this.#acquisition?.log;
     if (!this.#logBox.open || !log || this.#read === log) return;
     this.#read = log;
+    this.#logText.textContent = ""; // that of another one would be taken for this one
     const text = await textOf(log).catch((error) => String(error));
     const shown = text.slice(0, shownText).split("\n").map(visible).join("\n");
     if (this.#read === log) this.#logText.textContent = shown.length < text.length ? `${shown}\n… The rest is in the saved log.` : shown;

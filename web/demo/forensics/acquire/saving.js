@@ -2,6 +2,7 @@
 import { textOf } from "../../../client/evidence/index.js";
 import { saveAs } from "../../../client/save/index.js";
 import { sign, signerOf } from "./key.js";
+import { sha256Of } from "./signature.js";
 
 /** @typedef {import("../../../client/evidence/index.js").Log} Log */
 /** @typedef {import("./key.js").ExaminerKey} ExaminerKey */
@@ -22,16 +23,19 @@ export function encodeLog(log, key) {
  * @param {Acquisition} acquisition
  * @param {import("../../../client/save/index.js").SaveOptions} options
  */
-export async function saveImage({ place, name }, options) {
-  const image = await place.image();
-  await saveAs(image, name, options);
-  await place.kept?.note({ saved: true });
+export function saveImage(acquisition, options) {
+  const { place, name } = acquisition;
+  return acquisition.whileSaved(async () => {
+    await saveAs(await place.image(), name, options);
+    await place.kept?.note({ saved: true });
+  });
 }
 
 /** @param {Acquisition} acquisition @param {ExaminerKey} [key] */
 export async function saveLog(acquisition, key) {
-  await saveBytes(encodeLog(logOf(acquisition), key), `${acquisition.name}.log.json`);
-  acquisition.logSaved = true;
+  const bytes = encodeLog(logOf(acquisition), key);
+  await saveBytes(bytes, `${acquisition.name}.log.json`);
+  Object.assign(acquisition, { logSaved: true, savedLog: await sha256Of(bytes) });
 }
 
 /** @param {Acquisition} acquisition @param {ExaminerKey} [key] */
@@ -41,9 +45,15 @@ export async function saveText(acquisition, key) {
   await saveBytes(new TextEncoder().encode(text), `${acquisition.name}.log.txt`);
 }
 
-/** @param {Acquisition} acquisition @param {ExaminerKey} key */
+/**
+ * @param {Acquisition} acquisition
+ * @param {ExaminerKey} key
+ * @returns {Promise<boolean>} whether it is of the log as it was saved last
+ */
 export async function saveSignature(acquisition, key) {
-  await saveBytes(await sign(key, encodeLog(logOf(acquisition), key)), `${acquisition.name}.log.json.sig`);
+  const bytes = encodeLog(logOf(acquisition), key);
+  await saveBytes(await sign(key, bytes), `${acquisition.name}.log.json.sig`);
+  return await sha256Of(bytes) === acquisition.savedLog;
 }
 
 /** @param {ExaminerKey} key */

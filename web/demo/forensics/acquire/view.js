@@ -3,6 +3,7 @@ import { NbdError } from "../../../client/index.js";
 import { Progress } from "../../../client/progress.js";
 import { byId, element } from "../../page/dom.js";
 import { duration, humanSize, rate, visible } from "../../page/text.js";
+import { lastPlace } from "./facts.js";
 
 /** @typedef {import("./acquisition.js").Acquisition} Acquisition */
 /** @typedef {import("../session.js").Session} Session */
@@ -47,7 +48,7 @@ export class AcquisitionView {
   show(acquisition, session) {
     this.#box.hidden = !acquisition;
     if (!acquisition) return;
-    const { phase, busy, name } = acquisition;
+    const { phase, busy, saving, name } = acquisition;
     put(this.#title, visible(name));
     put(this.#status, statusOf(acquisition));
     this.#showNote(acquisition, session);
@@ -59,9 +60,9 @@ export class AcquisitionView {
     this.#go.disabled = !session || Boolean(acquisition.obstacle(session));
     const place = byId(phase === "complete" ? "result-saves" : "acquisition-actions", HTMLElement);
     if (this.#discard.parentElement !== place) place.append(this.#discard);
-    this.#discard.hidden = busy || (phase === "complete" && !acquisition.place.kept);
+    this.#discard.hidden = busy || saving || (phase === "complete" && !acquisition.place.kept);
     this.#discard.textContent = phase === "complete" ? "Discard the copy in this browser…" : "Discard…";
-    this.#close.hidden = busy;
+    this.#close.hidden = busy || saving;
   }
 
   /** @param {Acquisition} acquisition @param {Session | undefined} session */
@@ -113,10 +114,10 @@ export const lostOf = (log) => log.zeroFilled.reduce((sum, { length }) => sum + 
 const failuresOf = (log) => log.errors.reduce((sum, { attempts }) => sum + attempts, 0);
 
 /** @param {Acquisition} acquisition */
-function statusOf({ phase, progress, passOf, log, failure }) {
+function statusOf({ phase, progress, passOf, log, failure, place }) {
   if (phase === "passing") return `Reading ${passNames[passOf ?? "image"]} once more…`;
   if (phase === "running") return progress?.recovering ? "Running: it reads again, in smaller pieces, what could not be read." : progress ? "Running." : "Beginning…";
-  if (phase === "paused") return failure === undefined ? "Paused." : "Paused by a failure. What was acquired is kept.";
+  if (phase === "paused") return failure === undefined ? "Paused." : `Paused by a failure.${place.kept ? " What was acquired is kept." : ""}`;
   return log ? completeWords(log) : "";
 }
 
@@ -137,10 +138,11 @@ function noteOf(acquisition, session) {
   const { failure, phase, log } = acquisition;
   const why = failure === undefined ? "" : `${messageOf(failure)} `;
   if (phase !== "paused") return why.trim();
-  if (!session) return `${why}To go on, connect to ${log ? `the export ${log.source.export ? `“${visible(log.source.export)}”` : "without a name"} at ${visible(log.source.bridge + log.source.target)}` : "its disk"} again.`;
+  if (!session) return `${why}To go on, connect to ${log ? `the export ${log.source.export ? `“${visible(log.source.export)}”` : "without a name"} at ${visible(lastPlace(log.source))}` : "its disk"} again.`;
   const obstacle = acquisition.obstacle(session);
   if (obstacle) return `${why}It can’t go on with this disk: ${visible(obstacle)}.`;
-  return `${why}${acquisition.isOtherServer(session) ? "The server shows another certificate than before. The log will have both." : ""}`.trim();
+  const changes = acquisition.changes(session).map(visible);
+  return `${why}${changes.join(" ")}${changes.length ? " The log will tell of it." : ""}`.trim();
 }
 
 /** @param {unknown} error */
