@@ -118,6 +118,7 @@ export class AcquirePage {
    */
   async save(button, name) {
     const file = join(downloads, name);
+    await rm(file, { force: true }); // of another browser
     await this.#allowDownloads();
     await this.page.click(button);
     await this.shows("#result-status, #key-status", /saved/);
