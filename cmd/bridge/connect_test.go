@@ -253,7 +253,12 @@ func TestTunnelEndsWithTheTarget(t *testing.T) {
 }
 
 func TestTunnelSaysWhyItFailed(t *testing.T) {
-	reset := func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }
+	// A target that resets before the bridge has noticed that it is connected
+	// is one that can't be reached.
+	reset := func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		_ = c.(*net.TCPConn).SetLinger(0)
+	}
 	base := newBridge(t, map[string]string{"resets": newTarget(t, reset), "closed": closedPort(t)})
 	for url, texts := range map[string][]string{
 		base + "nobody":                {"the bridge ended the session", "unknown target", "4004"},
@@ -265,7 +270,9 @@ func TestTunnelSaysWhyItFailed(t *testing.T) {
 		noBridge(t, "nbd") + "/x":      {"the connection to the bridge broke"},
 	} {
 		dial, book, stop := startConnect(t, url)
-		if n, err := dial().Read(make([]byte, 1)); err == nil {
+		local := dial()
+		_, _ = local.Write([]byte{0})
+		if n, err := local.Read(make([]byte, 1)); err == nil {
 			t.Errorf("%s: the local connection got %d bytes", url, n)
 		}
 		book.await(t, append(texts, "level=ERROR", "session failed")...)

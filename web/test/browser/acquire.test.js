@@ -112,7 +112,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
     source = await makeDisk(join(lab.dir, "source.img"));
     sum = (await run("sha256sum", [source])).stdout.split(" ")[0];
     slow = await lab.nbdkit(source, pki, "--readonly", "--filter=rate", "rate=8M");
-    const failing = await lab.nbdkit(source, pki, "--readonly", "--filter=error", "error-pread=EIO", "error-pread-rate=10%");
+    const failing = await lab.nbdkit(source, pki, "--readonly", "--filter=error", "error-pread=EIO", "error-pread-rate=50%");
     const bad = await serveWithBadSector(lab, source, 5000, pki);
     bridge = await lab.bridge({ plain: (await lab.nbdkit(source, pki, "--readonly")).target, slow: slow.target, failing: failing.target, bad: bad.target });
     options = { tls: { ca: pki.ca, serverName: pki.serverName, cert: pki.cert, key: pki.key } };
@@ -167,7 +167,7 @@ inEachBrowser("acquisitions", ({ page: openPage, name: browser }) => {
   });
 
   test("reads that fail now and then are made again", async () => {
-    const { log } = complete(await acquired("failing", "failing", { retries: 10 }));
+    const { log } = complete(await acquired("failing", "failing", { retries: 40 }));
     assert.ok(log.errors.length > 0);
     assert.ok(log.errors.every((/** @type {any} */ e) => e.attempts > 0 && e.zeroFilled === 0), JSON.stringify(log.errors));
     assert.deepEqual([log.zeroFilled, log.hashes.sha256], [[], sum]);
