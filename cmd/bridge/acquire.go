@@ -73,14 +73,7 @@ func (c *acquireCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	e, err := parseEndpoint(c.URL)
-	if err != nil {
-		return err
-	}
-	if err := c.attach(e, log); err != nil {
-		return err
-	}
-	cfg, err := c.config(e)
+	e, cfg, err := reach(c.URL, &c.trustFlags, &c.tokenFlags, log)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"strings"
 
@@ -55,4 +56,17 @@ func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, e.Network, e.Address)
+}
+
+// reach is how an export is reached, and whom to trust, as flags say.
+func reach(url string, trust *trustFlags, token *tokenFlags, log *slog.Logger) (*endpoint, *nbd.Config, error) {
+	e, err := parseEndpoint(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := token.attach(e, log); err != nil {
+		return nil, nil, err
+	}
+	cfg, err := trust.config(e)
+	return e, cfg, err
 }

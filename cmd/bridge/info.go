@@ -64,14 +64,7 @@ type blockSize struct {
 }
 
 func (c *infoCommand) Run(ctx context.Context, log *slog.Logger) error {
-	e, err := parseEndpoint(c.URL)
-	if err != nil {
-		return err
-	}
-	if err := c.attach(e, log); err != nil {
-		return err
-	}
-	cfg, err := c.config(e)
+	e, cfg, err := reach(c.URL, &c.trustFlags, &c.tokenFlags, log)
 	if err != nil {
 		return err
 	}
