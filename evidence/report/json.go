@@ -49,9 +49,9 @@ func some[T any](list []T) []T {
 	return list
 }
 
-// Decode reads what Encode made, or another program that writes this Schema.
-// What has more than MaxSize bytes, or too many parts, is no log, has fields that no log has, or
-// contradicts itself is an error.
+// Decode reads what Encode made, or another program that writes this Schema. It
+// refuses more than MaxSize bytes, too many parts, fields that no log has, and
+// what contradicts itself.
 func Decode(encoded []byte) (*Log, error) {
 	if len(encoded) > MaxSize {
 		return nil, fmt.Errorf("a log of %d bytes is too long: at most %d are read", len(encoded), MaxSize)
